@@ -1,0 +1,311 @@
+"""The chain rule on a recorded graph: the only code that walks one.
+
+Backwards (`pull`): every node receives dJ/d(node) complete before it passes its part to its operands, because nodes are
+visited in the reverse order of their creation. Forwards (`push`): the same rules, read the other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
+from .rules.indexing import getitem, is_basic
+from .rules.shapes import astype, broadcast_to, sum_to
+from .tensor import Tensor, constant, leaf
+
+_by_id = attrgetter("id")
+
+
+# ---------------------------------------------------------------- order
+
+class Graph:
+    """What a result was made from.
+
+    nodes : the recorded results, oldest first.  leaves : the tracked leaves.
+    outside : whether something older than `since`, other than the inputs, is involved.
+    """
+
+    __slots__ = ("leaves", "nodes", "outside")
+
+    def __init__(self, root: Tensor, inputs: Iterable[Tensor] = (), since: int = 0) -> None:
+        nodes: list[Tensor] = [root]
+        leaves: list[Tensor] = []
+        outside = False
+        seen = set(inputs)
+        if root in seen or not root.requires_grad:
+            nodes.clear()
+        elif root.op is None:
+            nodes.clear()
+            leaves.append(root)
+        seen.add(root)
+        for node in nodes:  # grows as it is read
+            for a in node.args:
+                if type(a) is Tensor and a.requires_grad and a not in seen:
+                    seen.add(a)
+                    if a.op is None:
+                        leaves.append(a)
+                    elif a.id < since:
+                        outside = True
+                    else:
+                        nodes.append(a)
+        nodes.sort(key=_by_id)
+        self.nodes, self.leaves = nodes, leaves
+        self.outside = outside or (since > 0 and any(x.id < since for x in leaves))
+        if nodes:
+            oldest = nodes[0].id
+            if any(x.stamp > oldest for x in leaves):
+                self.refuse_stale()
+
+    def refuse_stale(self) -> None:
+        """Raise if a leaf was changed after an operation had used it."""
+        for node in self.nodes:
+            for a in node.args:
+                if type(a) is Tensor and a.op is None and a.requires_grad and a.stamp > node.id:
+                    name = name_of(a, variable_names(), f"a leaf of shape {a.shape}")
+                    assert node.op is not None
+                    raise StaleError(f"backward: {name} was changed ({name} .data = ...) after {node.op.name} recorded "
+                                     "it, so the gradient would be wrong. Run the forward pass again after the change, "
+                                     "or call backward() before it.".replace(" .data", ".data"))
+
+    def depending_on(self, inputs: Iterable[Tensor]) -> set[Tensor]:
+        """The nodes that were made from the inputs, and the inputs."""
+        found = set(inputs)
+        for node in self.nodes:
+            for a in node.args:
+                if type(a) is Tensor and a in found:
+                    found.add(node)
+                    break
+        return found
+
+
+# ---------------------------------------------------------------- backwards
+
+def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None, record: bool = False,
+         keep: bool = False) -> None:
+    """Run the chain rule from the newest node to the oldest.
+
+    `grads` holds dJ/d(node) for the start; afterwards it holds it for what is not in `nodes`: the leaves and inputs.
+    `nodes` is used up, so that each node is freed as it is consumed. With `record` the rules are evaluated on Tensors,
+    so the derivative is itself recorded. With `keep` each node's gradient is left in its `.grad`. `path` restricts
+    the walk to what leads to the inputs.
+    """
+    owned: set[Tensor] = set()  # whose entry in grads is an array made here, that may be added to in place
+    while nodes:
+        node = nodes.pop()
+        g = grads.pop(node, None)
+        if keep:
+            node.grad = g
+        if g is None:
+            continue
+        op, args, params = node.op, node.args, node.params
+        assert op is not None
+        if record:
+            y, values = node, args
+        else:
+            y = node.value
+            if len(args) == 2:
+                a, b = args
+                values = (a.value if type(a) is Tensor else a, b.value if type(b) is Tensor else b)
+            else:
+                values = tuple([a.value if type(a) is Tensor else a for a in args])
+        for rule, a in zip(op.rules if not op.variadic else op.rules_for(len(args)), args):
+            if rule is None or type(a) is not Tensor or not a.requires_grad or (path is not None and a not in path):
+                continue
+            if op is getitem and not record and is_basic(params["index"]):  # type: ignore[index]
+                _add_at(grads, owned, a, g, params["index"])  # type: ignore[index]
+                continue
+            d = rule(g, y, *values) if params is None else rule(g, y, *values, **params)
+            value = a.value
+            if record:
+                d = _fit_recorded(d, value)
+            elif type(d) is not type(value) or (
+                type(d) is ndarray and (d.shape != value.shape or d.dtype is not value.dtype)
+            ):
+                d = _fit(d, value)
+            if a not in grads:
+                grads[a] = d
+            elif type(d) is not ndarray:
+                grads[a] = grads[a] + d
+            elif a in owned:
+                total = grads[a]
+                np.add(total, d, out=total)
+            else:
+                grads[a] = grads[a] + d
+                owned.add(a)
+
+
+def _fit(d: Any, value: Any) -> Any:
+    """Give a derivative its operand's shape and dtype: sum what was broadcast, spread what was not expanded."""
+    if d is None:
+        d = np.zeros(value.shape, value.dtype)
+        return d if d.ndim else d[()]
+    d = np.asarray(d)
+    if d.shape != value.shape:
+        d = sum_to(d, shape=value.shape) if d.size > value.size or d.ndim > value.ndim else broadcast_to(
+            d, shape=value.shape)
+    if d.dtype != value.dtype:
+        d = d.astype(value.dtype)
+    return d if value.ndim else value.dtype.type(d)
+
+
+def _fit_recorded(d: Any, value: Any) -> Tensor:
+    if type(d) is not Tensor:
+        return leaf(_fit(d, value), requires_grad=False)
+    if d.shape != value.shape:
+        d = sum_to(d, shape=value.shape) if d.size > value.size or d.ndim > value.ndim else broadcast_to(
+            d, shape=value.shape)
+    if d.dtype != value.dtype:
+        d = astype(d, dtype=value.dtype)
+    return d  # type: ignore[no-any-return]
+
+
+def _add_at(grads: dict[Tensor, Any], owned: set[Tensor], a: Tensor, g: Any, index: Any) -> None:
+    """The derivative of a[index], added in place: 50 slices of one array need one array of zeros, not 50."""
+    total = grads.get(a)
+    if total is None:
+        total = np.zeros(a.value.shape, a.value.dtype)
+    elif a not in owned:
+        total = np.array(total)
+    total[index] += g
+    owned.add(a)
+    grads[a] = total
+
+
+# ---------------------------------------------------------------- forwards
+
+def push(nodes: list[Tensor], tangents: dict[Tensor, Any], record: bool = False) -> None:
+    """Carry tangents from the inputs through the nodes, oldest first; a node without an entry has tangent zero."""
+    for node in nodes:
+        moved = [tangents.get(a) if type(a) is Tensor else None for a in node.args]
+        if all(t is None for t in moved):
+            continue
+        total = None
+        for part in _tangent_parts(node, moved, record):
+            total = part if total is None else total + part
+        if total is not None:
+            tangents[node] = _fit_recorded(total, node.value) if record else _fit(total, node.value)
+
+
+def _tangent_parts(node: Tensor, moved: list[Any], record: bool) -> Iterable[Any]:
+    """The summands of a node's tangent, one per operand that moves."""
+    op, params = node.op, node.params or {}
+    assert op is not None
+    args = node.args if record else tuple(a.value if type(a) is Tensor else a for a in node.args)
+    y = node if record else node.value
+    if op.kind == "linear":  # in all operands together: f(t1, t2, ...)
+        yield op(*[_zeros(a, record) if t is None else t for a, t in zip(node.args, moved, strict=True)], **params)
+        return
+    for i, (rule, t) in enumerate(zip(op.rules_for(len(args)), moved, strict=True)):
+        if t is None or rule is None:
+            continue
+        if op.kind == "multilinear":  # the operation with this operand replaced by its tangent
+            yield op(*args[:i], t, *args[i + 1 :], **params)
+        elif op.kind == "pointwise":  # the Jacobian is diagonal: the rule itself, on the tangent
+            t = t if t.shape == node.shape else broadcast_to(t, shape=node.shape)
+            part = rule(t, y, *args, **params)
+            if part is not None:
+                yield part
+        else:  # the rule is linear in g; its derivative in the direction t, contracted, is the tangent
+            part = _transposed(lambda g, rule=rule: rule(g, y, *args, **params), node.value, node.args[i].value, t, record)
+            if part is not None:
+                yield part
+
+
+def _zeros(a: Any, record: bool) -> Any:
+    value = a.value if type(a) is Tensor else np.asarray(a)
+    return np.zeros(value.shape, value.dtype)
+
+
+def _transposed(rule: Any, y: Any, x: Any, t: Any, record: bool) -> Any:
+    """The transpose of the linear map g -> rule(g), applied to t: the vjp of the vjp."""
+    from .tensor import next_id
+
+    since = next_id()
+    g = leaf(np.zeros(y.shape, y.dtype) if y.ndim else y.dtype.type(0))
+    out = rule(g)
+    if type(out) is not Tensor or not out.requires_grad:
+        return None
+    out = _fit_recorded(out, x)
+    graph = Graph(out, [g], since)
+    grads: dict[Tensor, Any] = {out: t if not record or type(t) is Tensor else leaf(t, False)}
+    pull(graph.nodes, grads, graph.depending_on([g]), record)
+    return grads.get(g)
+
+
+# ---------------------------------------------------------------- backward(): gradients into .grad
+
+def seed(root: Tensor, gradient: Any, where: str = "backward") -> Any:
+    """The start of a backward pass: dJ/dJ = 1, or the given weights."""
+    value = root.value
+    if gradient is None:
+        if value.size != 1:
+            name = name_of(root, variable_names(), "the result")
+            raise GradientError(
+                f"{where}: {name} has shape {root.shape}, and only a single number has a derivative without more said. "
+                f"Use {name}.sum().backward(), {name}.backward(gradient) with an array of shape {root.shape}, or "
+                "tg.jacobian(f)(x).")
+        return np.ones(value.shape, value.dtype) if value.ndim else value.dtype.type(1)
+    given = gradient.value if type(gradient) is Tensor else np.asarray(constant(gradient, "gradient"))
+    if given.shape != value.shape:
+        raise ShapeError(f"{where}: the gradient has shape {given.shape}, the result {value.shape}. They must be equal: "
+                         "an entry of the gradient weighs an entry of the result.")
+    if type(gradient) is Tensor:
+        return gradient
+    return given.astype(value.dtype, copy=False) if value.ndim else value.dtype.type(given)
+
+
+def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
+    """Fill `.grad` of everything `root` was made from; leaves accumulate. See Tensor.backward."""
+    if not root.requires_grad:
+        raise GradientError(_why_no_gradient(root))
+    g = seed(root, gradient)
+    if create_graph:
+        g = g if type(g) is Tensor else leaf(g, requires_grad=False)
+    elif type(g) is Tensor:
+        g = g.value
+    graph = Graph(root)
+    grads: dict[Tensor, Any] = {root: g}
+    pull(graph.nodes, grads, record=create_graph, keep=True)
+    for x in graph.leaves:
+        if x in grads:
+            d = unshared(grads, x)
+            x.grad = d if x.grad is None else x.grad + d
+
+
+def _why_no_gradient(root: Tensor) -> str:
+    name = name_of(root, variable_names(), "the result")
+    if root.op is None:
+        return (f"backward: {name} was not computed from Tensors that track gradients: it is a constant, or was made "
+                "under no_grad(), or from .detach(), .data or .numpy(). Make the inputs Tensor(...), and compute J "
+                "outside no_grad().")
+    return f"backward: {name} does not track gradients."
+
+
+def unshared(grads: dict[Tensor, Any], key: Tensor) -> Any:
+    """Take an entry out of `grads` as an array that nobody else holds, copied only if need be."""
+    d = grads.pop(key)
+    if type(d) is not ndarray:
+        return d
+    references = getrefcount(d)
+    if references > _ALONE or not d.flags.writeable:
+        return np.array(d)
+    base = d.base
+    if base is not None and (type(base) is not ndarray or base.base is not None or getrefcount(base) > _ALONE + 1):
+        return np.array(d)
+    return d
+
+
+def _references_of_a_lone_array() -> int:
+    """What getrefcount says in `unshared` of an array held by the dict alone; it varies with the Python version."""
+    holder: dict[int, Any] = {0: np.empty(1)}
+    d = holder.pop(0)
+    return getrefcount(d)
+
+
+_ALONE = _references_of_a_lone_array()

@@ -1,0 +1,277 @@
+"""Every error of the package.
+
+A message says where, what (with names and shapes), and what to type instead. Each class's docstring is a page: the
+cause, a small example, the remedy. The classes also derive from the built-in error NumPy would raise, so code written
+for NumPy catches them.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class TinygradError(Exception):
+    """The base of every error of this package.
+
+    >>> import tinygrad_edu as tg
+    >>> issubclass(tg.errors.ShapeError, tg.errors.TinygradError)
+    True
+    """
+
+
+class ShapeError(TinygradError, ValueError):
+    """The shapes of the operands do not fit together.
+
+    A product needs equal inner sizes; elementwise operations need shapes that broadcast: aligned from the right, each
+    pair of sizes equal or one of them 1.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> W1, X = tg.Tensor(np.ones((4, 3))), np.ones((4, 5))
+    >>> W1 @ X
+    Traceback (most recent call last):
+    tinygrad_edu.errors.ShapeError: matmul: W1 (4, 3) @ X (4, 5): inner sizes 3 and 4 differ. \
+Did you mean W1.T @ X, (3, 4) @ (4, 5)?
+    >>> (W1.T @ X).shape
+    (3, 5)
+    """
+
+
+class DTypeError(TinygradError, TypeError):
+    """The data has a type that cannot be differentiated.
+
+    A Tensor holds real floating-point numbers. Python and NumPy integers become float64; complex, object and string
+    data are refused, because a derivative of them would be silently wrong or meaningless.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.Tensor([1, 2]).dtype
+    dtype('float64')
+    >>> tg.Tensor("3")
+    Traceback (most recent call last):
+    tinygrad_edu.errors.DTypeError: Tensor: data of dtype <U1 cannot be differentiated. Pass real numbers, for example \
+Tensor([1.0, 2.0]).
+    """
+
+
+class DetachError(TinygradError, TypeError):
+    """A recorded value would silently leave the graph, and its gradient would be lost.
+
+    `np.asarray(t)`, `np.array([t, u])` and in-place changes of arrays copy the numbers and forget how they were made.
+    Say what you want: `t.numpy()` for the numbers, `np.stack([t, u])` for a recorded array of Tensors.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> t = tg.Tensor(2.0)
+    >>> np.array([t, t])
+    Traceback (most recent call last):
+    tinygrad_edu.errors.DetachError: Tensor to ndarray: the gradient would be lost. Use np.stack([...]) or \
+np.concatenate([...]) to join Tensors, t.numpy() for the numbers.
+    >>> np.stack([t, t])
+    Tensor([2., 2.])
+    """
+
+
+class GradientError(TinygradError, RuntimeError):
+    """A derivative was asked for that does not exist as asked.
+
+    `backward()` starts from one number, the cost J, because dJ/dJ = 1. A result with several entries has several
+    possible meanings: the sum of its entries, a weighting of them, or the whole Jacobian.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> z = tg.Tensor([1.0, 2.0]) * 2
+    >>> z.backward()
+    Traceback (most recent call last):
+    tinygrad_edu.errors.GradientError: backward: z has shape (2,), and only a single number has a derivative without \
+more said. Use z.sum().backward(), z.backward(gradient) with an array of shape (2,), or tg.jacobian(f)(x).
+    >>> z.backward(np.ones(2))
+    """
+
+
+class StaleError(TinygradError, RuntimeError):
+    """A leaf was changed after the graph was recorded, so the graph's numbers no longer belong together.
+
+    Rules read the values of the forward pass. If `w.data` changes in between, the gradient would be wrong.
+
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor(2.0, name="w")
+    >>> J = w * w
+    >>> w.data -= 0.5
+    >>> J.backward()
+    Traceback (most recent call last):
+    tinygrad_edu.errors.StaleError: backward: w was changed (w.data = ...) after multiply recorded it, so the gradient \
+would be wrong. Run the forward pass again after the change, or call backward() before it.
+    >>> J = w * w
+    >>> J.backward()
+    >>> print(w.grad)
+    3.0
+    """
+
+
+class UnsupportedError(TinygradError, NotImplementedError, TypeError):
+    """NumPy has this function; here it has no derivative rule, or this way of calling it cannot be recorded.
+
+    The message names the nearest function that works, or how to write it out.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> np.angle(tg.Tensor([1.0]))
+    Traceback (most recent call last):
+    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. Nearest that works: np.tanh, \
+np.tan, np.tile. For the numbers alone use np.angle(t.numpy()).
+    """
+
+
+class InPlaceError(TinygradError, TypeError):
+    """A recorded value cannot be changed in place where that would make an earlier step of the graph wrong.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> t = tg.Tensor([1.0, 2.0])
+    >>> np.add(t, 1, out=np.empty(2))
+    Traceback (most recent call last):
+    tinygrad_edu.errors.InPlaceError: np.add: out= would write over recorded values. Write y = np.add(...) instead.
+    """
+
+
+class ShapeWarning(UserWarning):
+    """A rank-1 array did something that is legal and hardly ever meant; strict_shapes() makes it an error."""
+
+
+class NamesError(TinygradError, KeyError):
+    """A name that was asked for is not in the graph."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingExtraError(TinygradError, ImportError):
+    """An optional package is needed for what was asked; the message gives the install line."""
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame outside this package: where the user's code is."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame = frame.f_back
+    return frame
+
+
+def variable_names(frame: FrameType | None = None) -> dict[int, str]:
+    """Map id(object) to the variable that holds it, in the user's innermost frame.
+
+    Comprehensions have frames of their own; their surrounding function is looked at too. Entries of dicts and lists
+    count as `params["W1"]` -> `W1` and `Ws[0]` -> `Ws[0]`.
+    """
+    frame = frame or user_frame()
+    names: dict[int, str] = {}
+    while frame is not None:
+        for scope in (frame.f_locals, frame.f_globals):
+            for name, held in list(scope.items()):
+                if name.startswith("_"):
+                    continue
+                if hasattr(held, "shape"):
+                    names.setdefault(id(held), name)
+                elif type(held) is dict and len(held) <= 1000:
+                    for key, item in held.items():
+                        if isinstance(key, str) and key.isidentifier() and hasattr(item, "shape"):
+                            names.setdefault(id(item), key)
+                elif type(held) in (list, tuple) and len(held) <= 1000:
+                    for i, item in enumerate(held):
+                        if hasattr(item, "shape"):
+                            names.setdefault(id(item), f"{name}[{i}]")
+        if not frame.f_code.co_name.startswith("<") or frame.f_code.co_name == "<module>":
+            break
+        frame = frame.f_back
+    return names
+
+
+def name_of(operand: Any, names: dict[int, str], default: str) -> str:
+    """The operand's own name, the variable that holds it, the number itself, or `default`."""
+    own = getattr(operand, "name", None)
+    if isinstance(own, str):
+        return own
+    if isinstance(operand, (int, float)) and not hasattr(operand, "shape"):
+        return repr(operand)
+    found = names.get(id(operand))
+    return found if found is not None else default
+
+
+def operands_named(args: tuple[Any, ...]) -> list[str]:
+    """Name the operands of a failing operation: a variable's name, else left, right or operand 3."""
+    names = variable_names()
+    default = ["left", "right"] if len(args) == 2 else [f"operand {i + 1}" for i in range(len(args))]
+    return [name_of(arg, names, default[i]) for i, arg in enumerate(args)]
+
+
+def explain_failure(name: str, symbol: str | None, args: tuple[Any, ...], error: Exception) -> Exception:
+    """Turn NumPy's error about shapes into one that names operands, shapes and a remedy."""
+    if isinstance(error, TinygradError) or not isinstance(error, ValueError):
+        return error
+    shapes = [tuple(getattr(a, "shape", ())) for a in args]
+    names = operands_named(args)
+    shown = [f"{n} {s}" for n, s in zip(names, shapes, strict=True)]
+    if name == "matmul":
+        return ShapeError(_matmul_message(names, shapes, shown))
+    where = f" {symbol} ".join(shown) if symbol and len(shown) == 2 else ", ".join(shown)
+    return ShapeError(f"{name}: {where}: {_broadcast_message(names, shapes, error)}")
+
+
+def refuse_rank_1(name: str, symbol: str | None, args: tuple[Any, ...], result: tuple[int, ...]) -> None:
+    """Raise if a rank-1 array met a column and silently became a table."""
+    shapes = [tuple(getattr(a, "shape", ())) for a in args]
+    if len(result) != 2 or result[0] != result[1] or result[0] == 1 or len(shapes) != 2:
+        return
+    n = result[0]
+    for i in (0, 1):
+        if shapes[i] == (n,) and shapes[1 - i] == (n, 1):
+            names = operands_named(args)
+            where = f" {symbol or ','} ".join(f"{x} {s}" for x, s in zip(names, shapes, strict=True))
+            raise ShapeError(
+                f"{name}: {where}: a rank-1 array against a column broadcasts to {result}. Use {names[i]}.reshape({n}, "
+                f"1) for a column, or {names[i]}.reshape(1, {n}) if the {result} table is meant.")
+
+
+def _matmul_message(names: list[str], shapes: list[tuple[int, ...]], shown: list[str]) -> str:
+    left, right = shapes
+    where = f"matmul: {shown[0]} @ {shown[1]}: "
+    if not left or not right:
+        return where + "a single number has no matrix product. Use * to scale."
+    inner = left[-1], right[-2] if len(right) > 1 else right[0]
+    if inner[0] == inner[1]:
+        return where + f"the leading axes {left[:-2]} and {right[:-2]} do not broadcast."
+    message = where + f"inner sizes {inner[0]} and {inner[1]} differ."
+    flip = [s[:-2] + (s[-1], s[-2]) if len(s) > 1 else s for s in shapes]
+    choices = [
+        (f"{names[0]}.T @ {names[1]}", flip[0], right, len(left) == 2),
+        (f"{names[0]} @ {names[1]}.T", left, flip[1], len(right) == 2),
+        (f"{names[1]} @ {names[0]}", right, left, True),
+    ]
+    for text, a, b, possible in choices:
+        if possible and a[-1] == (b[-2] if len(b) > 1 else b[0]):
+            return message + f" Did you mean {text}, {a} @ {b}?"
+    if left == right:
+        return message + f" Did you mean the elementwise product {names[0]} * {names[1]}?"
+    return message
+
+
+def _broadcast_message(names: list[str], shapes: list[tuple[int, ...]], error: Exception) -> str:
+    big = [(n, s) for n, s in zip(names, shapes, strict=True) if s]
+    for i, (name_a, a) in enumerate(big):
+        for name_b, b in big[i + 1 :]:
+            for back in range(1, min(len(a), len(b)) + 1):
+                if a[-back] != b[-back] and 1 not in (a[-back], b[-back]):
+                    text = f"the shapes do not broadcast: the last axis but {back - 1}" if back > 1 else (
+                        "the shapes do not broadcast: the last axis"
+                    )
+                    text += f" has sizes {a[-back]} and {b[-back]}."
+                    for name, s, other in ((name_b, b, a), (name_a, a, b)):
+                        if len(s) == 1 and len(other) == 2 and s[0] == other[0]:
+                            return text + f" Did you mean {name}.reshape({s[0]}, 1), a column?"
+                        if len(s) == 2 and len(other) == 2 and _fits(s[::-1], other):
+                            return text + f" Did you mean {name}.T, {s[::-1]}?"
+                    return text
+    return str(error)
+
+
+def _fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return all(x == y or 1 in (x, y) for x, y in zip(reversed(a), reversed(b), strict=False))

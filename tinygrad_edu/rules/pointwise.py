@@ -1,0 +1,254 @@
+"""Entrywise functions. Letters: g = dJ/dy, y the output, x (or a, b) the operands. The contract heads `rules`."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..tensor import Primitive, Rule
+from . import special
+
+
+def pointwise(name: str, forward: Any, *rules: Rule | None, **options: Any) -> Primitive:
+    """An entrywise operation; its rules never mention shape."""
+    return Primitive(name, forward, *rules, kind="pointwise", **options)
+
+
+def comparison(name: str, forward: Any) -> Primitive:
+    """An operation whose result is true or false, a plain array: it has no derivative."""
+    return Primitive(name, forward)
+
+
+def zero(_g: Any, _y: Any, *_operands: Any, **_params: Any) -> None:
+    """The derivative of a function that is constant between its jumps."""
+
+
+# ---------------------------------------------------------------- comparisons and choosing
+
+greater = comparison("greater", operator.gt)
+greater_equal = comparison("greater_equal", operator.ge)
+less = comparison("less", operator.lt)
+less_equal = comparison("less_equal", operator.le)
+equal = comparison("equal", operator.eq)
+not_equal = comparison("not_equal", operator.ne)
+isnan = comparison("isnan", np.isnan)
+isinf = comparison("isinf", np.isinf)
+isfinite = comparison("isfinite", np.isfinite)
+
+
+def _choose(condition: Any, a: Any, b: Any) -> Any:
+    if type(condition) is np.bool_ and type(a) is type(b) is np.float64:
+        return a if condition else b
+    return np.where(condition, a, b)
+
+
+where = pointwise("where", _choose, None, lambda g, _y, c, _a, _b: where(c, g, 0.0),
+                  lambda g, _y, c, _a, _b: where(c, 0.0, g))
+
+
+def _share(a: Any, b: Any) -> Any:
+    """How much of max(a, b) is a's: all, none, or one half of a tie."""
+    return where(equal(a, b), 0.5, where(greater(a, b), 1.0, 0.0))
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return np.minimum(np.maximum(x, low), high)
+
+
+maximum = pointwise("maximum", np.maximum, lambda g, _y, a, b: g * _share(a, b), lambda g, _y, a, b: g * _share(b, a))
+minimum = pointwise("minimum", np.minimum, lambda g, _y, a, b: g * _share(b, a), lambda g, _y, a, b: g * _share(a, b))
+fmax = pointwise("fmax", np.fmax, lambda g, _y, a, b: g * where(isnan(b), 1.0, _share(a, b)),
+                 lambda g, _y, a, b: g * where(isnan(a), where(isnan(b), 0.0, 1.0), _share(b, a)))
+fmin = pointwise("fmin", np.fmin, lambda g, _y, a, b: g * where(isnan(b), 1.0, _share(b, a)),
+                 lambda g, _y, a, b: g * where(isnan(a), where(isnan(b), 0.0, 1.0), _share(a, b)))
+clip = pointwise(
+    "clip", _clip,
+    lambda g, _y, x, low, high: where((x >= low) & (x <= high), g, 0.0),
+    lambda g, _y, x, low, high: where((x < low) & (low <= high), g, 0.0),
+    lambda g, _y, x, low, high: where((x > high) | (low > high), g, 0.0),
+)
+
+# ---------------------------------------------------------------- arithmetic
+
+add = pointwise("add", operator.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, symbol="+")
+subtract = pointwise("subtract", operator.sub, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g, symbol="−")
+multiply = pointwise("multiply", operator.mul, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a, symbol="⊙")
+divide = pointwise("divide", operator.truediv, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b, symbol="/")
+negative = pointwise("negative", operator.neg, lambda g, _y, _x: -g, symbol="−{0}")
+positive = pointwise("positive", operator.pos, lambda g, _y, _x: g, symbol="+{0}")
+identity = pointwise("identity", lambda x: x, lambda g, _y, _x: g, symbol="{0}")
+absolute = pointwise("absolute", np.absolute, lambda g, _y, x: g * sign(x), symbol="|{0}|", scalar=abs)
+reciprocal = pointwise("reciprocal", np.reciprocal, lambda g, y, _x: -g * y * y, symbol="1/{0}")
+square = pointwise("square", np.square, lambda g, _y, x: g * (2 * x), symbol="{0}²", scalar=lambda x: x * x)
+floor_divide = pointwise("floor_divide", operator.floordiv, zero, zero, symbol="//")
+remainder = pointwise("remainder", operator.mod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * floor(a / b),
+                      symbol="mod")
+fmod = pointwise("fmod", np.fmod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * trunc(a / b))
+
+
+def _constant_power(x: Any, exponent: float) -> Any:
+    return np.power(x, exponent)
+
+
+def _constant_power_rule(g: Any, _y: Any, x: Any, exponent: float) -> Any:
+    if exponent == 0:
+        return None
+    return g * (exponent * constant_power(x, exponent=exponent - 1))
+
+
+# x ** p: for a number p, and for an array p whose derivative may be wanted too. x**0 has derivative 0, also at x = 0.
+constant_power = pointwise("constant_power", _constant_power, _constant_power_rule, symbol="{0}^{exponent}")
+power = pointwise(
+    "power", np.power,
+    lambda g, _y, x, p: g * where(equal(p, 0), 0.0, p * power(where(equal(p, 0), 1.0, x), where(equal(p, 0), 1.0, p - 1))),
+    lambda g, y, x, _p: g * where(equal(x, 0), 0.0, y * log(where(equal(x, 0), 1.0, x))),
+    symbol="^",
+)
+sqrt = pointwise("sqrt", np.sqrt, lambda g, y, _x: g / (2 * y), symbol="√{0}", scalar=math.sqrt)
+cbrt = pointwise("cbrt", np.cbrt, lambda g, y, _x: g / (3 * y * y))
+hypot = pointwise("hypot", np.hypot, lambda g, y, a, _b: g * (a / where(equal(y, 0), 1.0, y)),
+                  lambda g, y, _a, b: g * (b / where(equal(y, 0), 1.0, y)))
+
+# ---------------------------------------------------------------- exponentials and logarithms
+
+_LN2, _LN10 = math.log(2), math.log(10)
+
+exp = pointwise("exp", np.exp, lambda g, y, _x: g * y, scalar=math.exp)
+exp2 = pointwise("exp2", np.exp2, lambda g, y, _x: g * y * _LN2)
+expm1 = pointwise("expm1", np.expm1, lambda g, _y, x: g * exp(x), scalar=math.expm1)
+log = pointwise("log", np.log, lambda g, _y, x: g / x, scalar=math.log)
+log2 = pointwise("log2", np.log2, lambda g, _y, x: g / (x * _LN2))
+log10 = pointwise("log10", np.log10, lambda g, _y, x: g / (x * _LN10))
+log1p = pointwise("log1p", np.log1p, lambda g, _y, x: g / (1 + x), scalar=math.log1p)
+logaddexp = pointwise("logaddexp", np.logaddexp, lambda g, _y, a, b: g * sigmoid(a - b),
+                      lambda g, _y, a, b: g * sigmoid(b - a))
+logaddexp2 = pointwise("logaddexp2", np.logaddexp2, lambda g, _y, a, b: g * sigmoid((a - b) * _LN2),
+                       lambda g, _y, a, b: g * sigmoid((b - a) * _LN2))
+
+# ---------------------------------------------------------------- trigonometry
+
+sin = pointwise("sin", np.sin, lambda g, _y, x: g * cos(x), scalar=math.sin)
+cos = pointwise("cos", np.cos, lambda g, _y, x: -g * sin(x), scalar=math.cos)
+tan = pointwise("tan", np.tan, lambda g, y, _x: g * (1 + y * y), scalar=math.tan)
+arcsin = pointwise("arcsin", np.arcsin, lambda g, _y, x: g / sqrt((1 - x) * (1 + x)), scalar=math.asin)
+arccos = pointwise("arccos", np.arccos, lambda g, _y, x: -g / sqrt((1 - x) * (1 + x)), scalar=math.acos)
+arctan = pointwise("arctan", np.arctan, lambda g, _y, x: g / (1 + x * x), scalar=math.atan)
+arctan2 = pointwise("arctan2", np.arctan2, lambda g, _y, a, b: g * (b / (a * a + b * b)),
+                    lambda g, _y, a, b: -g * (a / (a * a + b * b)))
+sinh = pointwise("sinh", np.sinh, lambda g, _y, x: g * cosh(x), scalar=math.sinh)
+cosh = pointwise("cosh", np.cosh, lambda g, _y, x: g * sinh(x), scalar=math.cosh)
+tanh = pointwise("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), scalar=math.tanh, blocked=True)
+arcsinh = pointwise("arcsinh", np.arcsinh, lambda g, _y, x: g / hypot(x, 1.0), scalar=math.asinh)
+arccosh = pointwise("arccosh", np.arccosh, lambda g, _y, x: g / (sqrt(x - 1) * sqrt(x + 1)), scalar=math.acosh)
+arctanh = pointwise("arctanh", np.arctanh, lambda g, _y, x: g / ((1 - x) * (1 + x)), scalar=math.atanh)
+degrees = pointwise("degrees", np.degrees, lambda g, _y, _x: g * (180 / math.pi))
+radians = pointwise("radians", np.radians, lambda g, _y, _x: g * (math.pi / 180))
+
+
+def _sinc_slope(x: Any) -> Any:
+    """(cos πx − sinc x) / x, from its Taylor series where the difference cancels."""
+    u = (math.pi * x) ** 2
+    series = -(math.pi**2) * x * (1 / 3 - u * (1 / 30 - u * (1 / 840 - u * (1 / 45360 - u / 3991680))))
+    near = absolute(x) < 0.1
+    far = where(near, 1.0, x)
+    return where(near, series, (cos(math.pi * far) - sinc(far)) / far)
+
+
+sinc = pointwise("sinc", np.sinc, lambda g, _y, x: g * _sinc_slope(x))
+
+# ---------------------------------------------------------------- steps: zero derivative wherever there is one
+
+sign = pointwise("sign", np.sign, zero)
+floor = pointwise("floor", np.floor, zero, symbol="⌊{0}⌋")
+ceil = pointwise("ceil", np.ceil, zero, symbol="⌈{0}⌉")
+trunc = pointwise("trunc", np.trunc, zero)
+rint = pointwise("rint", np.rint, zero)
+round_ = pointwise("round", lambda x, decimals=0: np.round(x, decimals), zero)
+heaviside = pointwise("heaviside", np.heaviside, zero, lambda g, _y, x, _h: where(equal(x, 0), g, 0.0))
+copysign = pointwise("copysign", np.copysign, lambda g, _y, a, b: g * copysign(1.0, b) * sign(a), zero)
+
+# ---------------------------------------------------------------- activations, in their stable forms
+
+
+def _sigmoid(x: Any) -> Any:
+    if type(x) is not ndarray:
+        if type(x) is np.float64:
+            return np.float64(1 / (1 + math.exp(-x)) if x > -700 else math.exp(x) if x <= -700 else x)
+        with np.errstate(over="ignore"):
+            return 1 / (1 + np.exp(-x))
+    e = np.negative(x)
+    with np.errstate(over="ignore"):  # exp(800) = inf, and 1/(1 + inf) = 0 is right
+        np.exp(e, out=e)
+    e += 1
+    return np.divide(1, e, out=e)
+
+
+def _softplus(x: Any, beta: float = 1.0) -> Any:
+    if beta != 1.0:
+        return _softplus(x * beta) / beta
+    if type(x) is not ndarray:
+        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
+    y = np.abs(x)
+    np.negative(y, out=y)
+    np.exp(y, out=y)
+    np.log1p(y, out=y)
+    y += np.maximum(x, 0)
+    return y
+
+
+def _relu(x: Any, grad_at_zero: float = 0.0) -> Any:
+    return np.maximum(x, 0)
+
+
+def _relu_rule(g: Any, _y: Any, x: Any, grad_at_zero: float = 0.0) -> Any:
+    if grad_at_zero:
+        return where(greater(x, 0), g, where(equal(x, 0), g * grad_at_zero, 0.0))
+    return where(greater(x, 0), g, 0.0)
+
+
+sigmoid = pointwise("sigmoid", _sigmoid, lambda g, y, _x: g * y * (1 - y), symbol="σ({0})", blocked=True)
+log_sigmoid = pointwise("log_sigmoid", lambda x: -_softplus(-x), lambda g, _y, x: g * sigmoid(-x), symbol="log σ({0})",
+                        blocked=True)
+softplus = pointwise("softplus", _softplus, lambda g, _y, x, beta=1.0: g * sigmoid(x * beta if beta != 1.0 else x),
+                     blocked=True)
+relu = pointwise("relu", _relu, _relu_rule, scalar=lambda x: 0.0 if x <= 0 else x)
+leaky_relu = pointwise("leaky_relu", lambda x, slope: np.where(x > 0, x, slope * x),
+                       lambda g, _y, x, slope: where(greater(x, 0), g, slope * g))
+elu = pointwise("elu", lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+                lambda g, y, x, alpha: where(greater(x, 0), g, g * (y + alpha)), blocked=True)
+silu = pointwise("silu", lambda x: x * _sigmoid(x), lambda g, _y, x: g * _silu_slope(x), blocked=True)
+
+
+def _silu_slope(x: Any) -> Any:
+    s = sigmoid(x)
+    return s * (1 + x * sigmoid(-x))
+
+
+# ---------------------------------------------------------------- the error function and gelu
+
+_SQRT_HALF, _TWO_OVER_ROOT_PI, _ROOT_TWO_PI = math.sqrt(0.5), 2 / math.sqrt(math.pi), math.sqrt(2 * math.pi)
+_GELU_SCALE, _GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
+
+erf = pointwise("erf", special.erf, lambda g, _y, x: g * (_TWO_OVER_ROOT_PI * exp(-x * x)), scalar=math.erf,
+                blocked=True)
+normal_cdf = pointwise("normal_cdf", lambda x: 0.5 * special.erfc(-x * _SQRT_HALF),
+                       lambda g, _y, x: g * (exp(-0.5 * x * x) / _ROOT_TWO_PI), symbol="Φ({0})", blocked=True)
+gelu = pointwise("gelu", lambda x: x * (0.5 * special.erfc(-x * _SQRT_HALF)),
+                 lambda g, _y, x: g * (normal_cdf(x) + x * (exp(-0.5 * x * x) / _ROOT_TWO_PI)), blocked=True)
+
+
+def _gelu_tanh(x: Any) -> Any:
+    return 0.5 * x * (1 + np.tanh(_GELU_SCALE * x * (1 + _GELU_CUBE * (x * x))))
+
+
+def _gelu_tanh_rule(g: Any, _y: Any, x: Any) -> Any:
+    s = x * x
+    t = tanh(_GELU_SCALE * x * (1 + _GELU_CUBE * s))
+    return g * (0.5 * (1 + t) * (1 + x * (1 - t) * (_GELU_SCALE * (1 + 3 * _GELU_CUBE * s))))
+
+
+gelu_tanh = pointwise("gelu_tanh", _gelu_tanh, _gelu_tanh_rule, blocked=True)
