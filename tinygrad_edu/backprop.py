@@ -16,8 +16,9 @@ from numpy import ndarray
 
 from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
 from .rules.indexing import getitem, is_basic
+from .rules.products import matmul
 from .rules.shapes import astype, broadcast_to, sum_to
-from .tensor import Tensor, constant, leaf
+from .tensor import Primitive, Tensor, always_record, constant, leaf, next_id
 
 _by_id = attrgetter("id")
 
@@ -25,25 +26,24 @@ _by_id = attrgetter("id")
 # ---------------------------------------------------------------- order
 
 class Graph:
-    """What a result was made from.
+    """What results were made from, stopping at the inputs.
 
-    nodes : the recorded results, oldest first.  leaves : the tracked leaves.
-    outside : whether something older than `since`, other than the inputs, is involved.
+    nodes : the recorded results, oldest first.  leaves : the tracked leaves, inputs excepted.
+    outside : whether something tracked that is older than `since`, inputs excepted, is involved.
     """
 
     __slots__ = ("leaves", "nodes", "outside")
 
-    def __init__(self, root: Tensor, inputs: Iterable[Tensor] = (), since: int = 0) -> None:
-        nodes: list[Tensor] = [root]
+    def __init__(self, roots: Iterable[Tensor], inputs: Iterable[Tensor] = (), since: int = 0) -> None:
+        nodes: list[Tensor] = []
         leaves: list[Tensor] = []
         outside = False
         seen = set(inputs)
-        if root in seen or not root.requires_grad:
-            nodes.clear()
-        elif root.op is None:
-            nodes.clear()
-            leaves.append(root)
-        seen.add(root)
+        for root in roots:
+            if root.requires_grad and root not in seen:
+                seen.add(root)
+                (leaves if root.op is None else nodes).append(root)
+                outside = outside or root.id < since
         for node in nodes:  # grows as it is read
             for a in node.args:
                 if type(a) is Tensor and a.requires_grad and a not in seen:
@@ -69,9 +69,9 @@ class Graph:
                 if type(a) is Tensor and a.op is None and a.requires_grad and a.stamp > node.id:
                     name = name_of(a, variable_names(), f"a leaf of shape {a.shape}")
                     assert node.op is not None
-                    raise StaleError(f"backward: {name} was changed ({name} .data = ...) after {node.op.name} recorded "
+                    raise StaleError(f"backward: {name} was changed ({name}.data = ...) after {node.op.name} recorded "
                                      "it, so the gradient would be wrong. Run the forward pass again after the change, "
-                                     "or call backward() before it.".replace(" .data", ".data"))
+                                     "or call backward() before it.")
 
     def depending_on(self, inputs: Iterable[Tensor]) -> set[Tensor]:
         """The nodes that were made from the inputs, and the inputs."""
@@ -179,63 +179,178 @@ def _add_at(grads: dict[Tensor, Any], owned: set[Tensor], a: Tensor, g: Any, ind
 
 # ---------------------------------------------------------------- forwards
 
-def push(nodes: list[Tensor], tangents: dict[Tensor, Any], record: bool = False) -> None:
-    """Carry tangents from the inputs through the nodes, oldest first; a node without an entry has tangent zero."""
+def push(nodes: list[Tensor], tangents: dict[Tensor, Any], record: bool = False, batch: int = 0) -> None:
+    """Carry tangents from the inputs through the nodes, oldest first; a node without an entry has tangent zero.
+
+    With `batch`, every tangent has a leading axis of that size: so many directions in one walk.
+    """
     for node in nodes:
         moved = [tangents.get(a) if type(a) is Tensor else None for a in node.args]
         if all(t is None for t in moved):
             continue
-        total = None
-        for part in _tangent_parts(node, moved, record):
-            total = part if total is None else total + part
+        if batch:
+            total = _batched_tangent(node, moved, batch)
+        else:
+            total = _tangent(node, moved, record)
+            if total is not None:
+                total = _fit_recorded(total, node.value) if record else _fit(total, node.value)
         if total is not None:
-            tangents[node] = _fit_recorded(total, node.value) if record else _fit(total, node.value)
+            tangents[node] = total
 
 
-def _tangent_parts(node: Tensor, moved: list[Any], record: bool) -> Iterable[Any]:
-    """The summands of a node's tangent, one per operand that moves."""
+def _tangent(node: Tensor, moved: list[Any], record: bool) -> Any:
+    """The tangent of a node: the sum over operands of derivative times tangent."""
     op, params = node.op, node.params or {}
     assert op is not None
     args = node.args if record else tuple(a.value if type(a) is Tensor else a for a in node.args)
     y = node if record else node.value
     if op.kind == "linear":  # in all operands together: f(t1, t2, ...)
-        yield op(*[_zeros(a, record) if t is None else t for a, t in zip(node.args, moved, strict=True)], **params)
-        return
+        return op(*[_zeros(a) if t is None else t for a, t in zip(node.args, moved, strict=True)], **params)
+    total = None
     for i, (rule, t) in enumerate(zip(op.rules_for(len(args)), moved, strict=True)):
         if t is None or rule is None:
             continue
         if op.kind == "multilinear":  # the operation with this operand replaced by its tangent
-            yield op(*args[:i], t, *args[i + 1 :], **params)
+            part = op(*args[:i], t, *args[i + 1 :], **params)
         elif op.kind == "pointwise":  # the Jacobian is diagonal: the rule itself, on the tangent
-            t = t if t.shape == node.shape else broadcast_to(t, shape=node.shape)
-            part = rule(t, y, *args, **params)
-            if part is not None:
-                yield part
-        else:  # the rule is linear in g; its derivative in the direction t, contracted, is the tangent
-            part = _transposed(lambda g, rule=rule: rule(g, y, *args, **params), node.value, node.args[i].value, t, record)
-            if part is not None:
-                yield part
+            part = rule(t if t.shape == node.shape else broadcast_to(t, shape=node.shape), y, *args, **params)
+        else:
+            part = _transposed(rule, node, i, t, args, y, params, record)
+        if part is not None:
+            total = part if total is None else total + part
+    return total
 
 
-def _zeros(a: Any, record: bool) -> Any:
+def _zeros(a: Any) -> Any:
     value = a.value if type(a) is Tensor else np.asarray(a)
     return np.zeros(value.shape, value.dtype)
 
 
-def _transposed(rule: Any, y: Any, x: Any, t: Any, record: bool) -> Any:
-    """The transpose of the linear map g -> rule(g), applied to t: the vjp of the vjp."""
-    from .tensor import next_id
-
-    since = next_id()
-    g = leaf(np.zeros(y.shape, y.dtype) if y.ndim else y.dtype.type(0))
-    out = rule(g)
-    if type(out) is not Tensor or not out.requires_grad:
-        return None
-    out = _fit_recorded(out, x)
-    graph = Graph(out, [g], since)
-    grads: dict[Tensor, Any] = {out: t if not record or type(t) is Tensor else leaf(t, False)}
-    pull(graph.nodes, grads, graph.depending_on([g]), record)
+def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: tuple[Any, ...], y: Any, params: dict[str, Any],
+                record: bool) -> Any:
+    """The rule is linear in g, so its transpose, the tangent's map, is the vjp of the vjp."""
+    value, operand = node.value, node.args[i].value
+    with always_record():
+        since = next_id()
+        g = leaf(np.zeros(value.shape, value.dtype) if value.ndim else value.dtype.type(0))
+        out = rule(g, y, *args, **params)
+        if type(out) is not Tensor or not out.requires_grad:
+            return None
+        out = _fit_recorded(out, operand)
+        graph = Graph([out], [g], since)
+        grads: dict[Tensor, Any] = {out: t if not record or type(t) is Tensor else leaf(t, requires_grad=False)}
+        pull(graph.nodes, grads, graph.depending_on([g]), record)
     return grads.get(g)
+
+
+# -- many directions at once: the same rules on tangents with a leading axis
+
+def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
+    op, params, value = node.op, node.params or {}, node.value
+    assert op is not None
+    if op.kind == "pointwise":
+        args = [a.value if type(a) is Tensor else a for a in node.args]
+        total = None
+        for rule, t in zip(op.rules_for(len(args)), moved, strict=True):
+            if t is not None and rule is not None:
+                part = rule(_aligned(t, value.ndim, batch), value, *args, **params)
+                if part is not None:
+                    total = part if total is None else total + part
+        if total is None:
+            return None
+        shape = (batch, *value.shape)
+        total = np.asarray(total) if total.shape == shape else np.broadcast_to(total, shape)
+        return total.astype(value.dtype, copy=False)
+    if op is matmul:
+        total = None
+        for part in _batched_matmul(node, moved):
+            total = part if total is None else total + part
+        return total
+    apply = _BATCHED.get(op.name)
+    if apply is not None and (op is not getitem or is_basic(params["index"])):
+        return apply(op, node, moved, batch)
+    return np.stack([
+        _fit(_tangent(node, [None if t is None else _entry(t, k) for t in moved], record=False), value)
+        for k in range(batch)
+    ])
+
+
+def _entry(t: ndarray, k: int) -> Any:
+    return t[k]
+
+
+def _aligned(t: ndarray, ndim: int, batch: int) -> ndarray:
+    """Room between the leading axis and the operand's axes, so that these align with the result's from the right."""
+    missing = ndim - (t.ndim - 1)
+    return t.reshape((batch,) + (1,) * missing + t.shape[1:]) if missing > 0 else t
+
+
+def _batched_matmul(node: Tensor, moved: list[Any]) -> Iterable[ndarray]:
+    (a, b), (ta, tb) = (x.value if type(x) is Tensor else x for x in node.args), moved
+    if ta is not None:  # a vector on the left keeps its place: (batch, k) @ (k, m)
+        if a.ndim == 1 and b.ndim > 2:
+            ta = ta.reshape(ta.shape[:1] + (1,) * (b.ndim - 1) + ta.shape[1:])
+            yield (ta @ b)[..., 0, :]
+        elif b.ndim == 1:
+            yield ta @ b
+        else:
+            yield _aligned(ta, max(a.ndim, b.ndim) if a.ndim > 1 else 1, len(ta)) @ b
+    if tb is not None:
+        if b.ndim == 1:
+            if a.ndim <= 2:
+                yield tb @ a.T
+            else:
+                yield (a @ tb.reshape(tb.shape[:1] + (1,) * (a.ndim - 2) + (tb.shape[1], 1)))[..., 0]
+        else:
+            yield a @ _aligned(tb, max(a.ndim, b.ndim), len(tb))
+
+
+def _later(axis: Any, ndim: int) -> Any:
+    """Axes of an operand with one more axis in front."""
+    return tuple(range(1, ndim + 1)) if axis is None else tuple(i + 1 if i >= 0 else i for i in axis)
+
+
+def _with_axis(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
+    params = dict(node.params or {})
+    params["axis"] = _later(params.get("axis"), node.args[0].ndim)
+    return op(moved[0], **params)
+
+
+def _with_shape(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
+    shape = (batch, *node.value.shape)
+    if op.name == "reshape":
+        return moved[0].reshape(shape)
+    if op.name == "broadcast_to":
+        return np.broadcast_to(_aligned(moved[0], node.value.ndim, batch), shape)
+    return sum_to(moved[0], shape=(batch, *(1,) * (node.args[0].ndim - node.value.ndim), *node.value.shape)).reshape(shape)
+
+
+def _joined(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
+    parts = [
+        np.zeros((batch, *np.shape(a.value if type(a) is Tensor else a)), node.value.dtype) if t is None else t
+        for a, t in zip(node.args, moved, strict=True)
+    ]
+    assert node.params is not None
+    return op(*parts, axis=node.params["axis"] + 1)
+
+
+def _transpose_later(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
+    axes = (node.params or {}).get("axes") or tuple(reversed(range(node.value.ndim)))
+    return np.transpose(moved[0], (0, *(i + 1 for i in axes)))
+
+
+def _index_later(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
+    assert node.params is not None
+    index = node.params["index"]
+    return moved[0][(slice(None), *(index if type(index) is tuple else (index,)))]
+
+
+_BATCHED: dict[str, Any] = {
+    "sum": _with_axis, "mean": _with_axis, "flip": _with_axis, "reshape": _with_shape, "broadcast_to": _with_shape,
+    "sum_to": _with_shape, "concatenate": _joined, "stack": _joined, "transpose": _transpose_later,
+    "getitem": _index_later, "cumsum": lambda op, node, moved, batch: op(moved[0]) if node.value.ndim else moved[0],
+    "astype": lambda op, node, moved, batch: op(moved[0], **node.params),
+}
 
 
 # ---------------------------------------------------------------- backward(): gradients into .grad
@@ -269,7 +384,7 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
         g = g if type(g) is Tensor else leaf(g, requires_grad=False)
     elif type(g) is Tensor:
         g = g.value
-    graph = Graph(root)
+    graph = Graph([root])
     grads: dict[Tensor, Any] = {root: g}
     pull(graph.nodes, grads, record=create_graph, keep=True)
     for x in graph.leaves:

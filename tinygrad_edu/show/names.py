@@ -19,7 +19,7 @@ def nodes_of(root: Tensor) -> list[Tensor]:
             if type(a) is Tensor and a not in seen:
                 seen.add(a)
                 found.append(a)
-    Graph(root)  # refuses a graph whose leaves were changed since
+    Graph([root])  # refuses a graph whose leaves were changed since
     return sorted(found, key=lambda t: t.id)
 
 
