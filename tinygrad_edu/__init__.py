@@ -29,6 +29,12 @@ from .calculus import (
     vjp,
 )
 from .errors import TinygradError
+from .nn.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    categorical_cross_entropy,
+    cross_entropy,
+)
 from .tensor import Tensor, no_grad, recording, strict_shapes
 
 if TYPE_CHECKING:
@@ -50,7 +56,8 @@ _FUNCTIONS = [name for name, held in vars(ops).items()
 globals().update({name: getattr(ops, name) for name in _FUNCTIONS})
 
 __all__ = [
-    "GradientCheck", "Tensor", "TinygradError", "__version__", "check_gradients", "elementwise_grad", "errors", "grad",
+    "GradientCheck", "Tensor", "TinygradError", "__version__", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "categorical_cross_entropy", "check_gradients", "cross_entropy", "elementwise_grad", "errors", "grad",
     "hessian", "hvp", "jacobian", "jvp", "no_grad", "primitive", "recording", "strict_shapes", "value_and_grad", "vjp",
     *_READERS, *_FUNCTIONS,
 ]

@@ -228,6 +228,34 @@ def _silu_slope(x: Any) -> Any:
     return s * (1 + x * sigmoid(-x))
 
 
+# ---------------------------------------------------------------- cross-entropy of one probability
+
+
+def _only_where(weight: Any, x: Any) -> Any:
+    """x where it counts, and 1 where its weight is 0: 0 · log 0 is 0, and so is its slope."""
+    return where(equal(weight, 0), 1.0, x)
+
+
+def _cross_entropy(p: Any, y: Any) -> Any:
+    return -(y * np.log(_only_where(y, p)) + (1 - y) * np.log(_only_where(1 - y, 1 - p)))
+
+
+def _cross_entropy_logits(z: Any, y: Any) -> Any:
+    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
+
+
+# −[y log p + (1−y) log(1−p)], and the same of p = σ(z). The slope in z is σ(z) − y, written so that nothing cancels.
+binary_cross_entropy = pointwise(
+    "binary_cross_entropy", _cross_entropy,
+    lambda g, _y, p, y: g * ((1 - y) / _only_where(1 - y, 1 - p) - y / _only_where(y, p)),
+    lambda g, _y, p, _t: g * (log(1 - p) - log(p)),
+)
+binary_cross_entropy_with_logits = pointwise(
+    "binary_cross_entropy_with_logits", _cross_entropy_logits,
+    lambda g, _y, z, y: g * ((1 - y) * sigmoid(z) - y * sigmoid(-z)),
+    lambda g, _y, z, _t: -g * z,
+)
+
 # ---------------------------------------------------------------- the error function and gelu
 
 _SQRT_HALF, _TWO_OVER_ROOT_PI, _ROOT_TWO_PI = math.sqrt(0.5), 2 / math.sqrt(math.pi), math.sqrt(2 * math.pi)
