@@ -360,9 +360,10 @@ def seed(root: Tensor, gradient: Any, where: str = "backward") -> Any:
     value = root.value
     if gradient is None:
         if value.size != 1:
-            name = name_of(root, variable_names(), "the result")
+            name = name_of(root, variable_names(), "")
+            who, name = name or "the result", name or "y"
             raise GradientError(
-                f"{where}: {name} has shape {root.shape}, and only a single number has a derivative without more said. "
+                f"{where}: {who} has shape {root.shape}, and only a single number has a derivative without more said. "
                 f"Use {name}.sum().backward(), {name}.backward(gradient) with an array of shape {root.shape}, or "
                 "tg.jacobian(f)(x).")
         return np.ones(value.shape, value.dtype) if value.ndim else value.dtype.type(1)

@@ -17,7 +17,7 @@ from . import ops
 from .backprop import Graph, pull, push, seed, unshared
 from .errors import DTypeError, GradientError, ShapeError
 from .rules.pointwise import identity
-from .tensor import Primitive, Rule, Tensor, always_record, constant, leaf, next_id, recording
+from .tensor import Primitive, Rule, Tensor, always_record, complex_numbers, constant, leaf, next_id, recording
 
 # ---------------------------------------------------------------- nested containers
 
@@ -580,7 +580,7 @@ def _complex_step(total: Callable[[list[ndarray]], Any], arrays: list[ndarray], 
     point[i] = arrays[i].astype(complex)
     point[i][entry] += 1e-30j
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), complex_numbers():
             out = complex(total(point))
     except Exception:
         return None  # f does not run on complex numbers: differences remain

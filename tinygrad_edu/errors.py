@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-_PACKAGE = __name__.partition(".")[0]
+_PACKAGE = __file__.removesuffix("errors.py")  # frames whose code lies here are not the user's
 
 
 class TinygradError(Exception):
@@ -117,8 +117,8 @@ class UnsupportedError(TinygradError, NotImplementedError, TypeError):
     >>> import numpy as np, tinygrad_edu as tg
     >>> np.angle(tg.Tensor([1.0]))
     Traceback (most recent call last):
-    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. Nearest that works: np.tanh, \
-np.tan, np.tile. For the numbers alone use np.angle(t.numpy()).
+    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. Nearest that works: np.tan, \
+np.spacing, np.any. For the numbers alone use np.angle(t.numpy()).
     """
 
 
@@ -151,7 +151,7 @@ class MissingExtraError(TinygradError, ImportError):
 def user_frame() -> FrameType | None:
     """The innermost frame outside this package: where the user's code is."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return frame
 

@@ -44,6 +44,7 @@ _lock = threading.Lock()
 class _ThreadModes(threading.local):
     paused = 0
     strict = 0
+    complex_step = 0
 
 
 _local = _ThreadModes()
@@ -99,6 +100,16 @@ class always_record:
             _enter("paused", self.depth)
 
 
+class complex_numbers:
+    """Let complex arrays through: check_gradients alone uses them, for the complex step."""
+
+    def __enter__(self) -> None:
+        _local.complex_step += 1
+
+    def __exit__(self, *exc: object) -> None:
+        _local.complex_step -= 1
+
+
 class strict_shapes(ContextDecorator):
     """Refuse what rank-1 arrays do silently: `.T` without effect, and (n, 1) with (n,) broadcasting to (n, n).
 
@@ -145,13 +156,13 @@ def constant(x: Any, where: str = "operand") -> Any:
         return x
     if kind is not ndarray:
         if isinstance(x, np.generic):
-            if x.dtype.kind in "fiub":
+            if x.dtype.kind in "fiub" or (x.dtype.kind == "c" and _local.complex_step):
                 return x
         elif isinstance(x, (np.ma.MaskedArray, np.matrix)):
             raise DTypeError(f"{where}: {kind.__name__} has its own arithmetic, which Tensors do not follow. "
                              "Pass np.asarray(x) (and the mask as an array of its own).")
         x = np.asarray(x)
-    if x.dtype.kind not in "fiub":
+    if x.dtype.kind not in "fiub" and not (x.dtype.kind == "c" and _local.complex_step):
         raise DTypeError(f"{where}: data of dtype {x.dtype} cannot be differentiated. "
                          "Pass real numbers, for example Tensor([1.0, 2.0]).")
     return x if x.ndim else x[()]
@@ -294,8 +305,9 @@ nor column: use a.reshape(5, 1), or a.col().
             return self
         from .errors import name_of, variable_names
 
-        name = name_of(self, variable_names(), "the Tensor")
-        message = f"expect: {name} has shape {self.shape}, expected {wanted}."
+        name = name_of(self, variable_names(), "")
+        message = f"expect: {name or 'the Tensor'} has shape {self.shape}, expected {wanted}."
+        name = name or "t"
         if self.ndim == 1 and len(wanted) == 2:
             column = wanted[1] == 1
             form = f"({self.size}, 1), or {name}.col()" if column else f"(1, {self.size}), or {name}.row()"

@@ -47,9 +47,16 @@ def _tail(x: Any) -> Any:
     return exponential * np.where(x <= 4.0, middle, last)
 
 
+def _real(x: Any) -> Any:
+    x = np.asarray(x)
+    if x.dtype.kind == "c":
+        raise TypeError("erf: these approximations hold for real numbers only.")
+    return x
+
+
 def erf(x: Any) -> Any:
     """The error function 2/√π ∫₀ˣ exp(−t²) dt, entrywise."""
-    x = np.asarray(x)
+    x = _real(x)
     w = x.astype(np.float64)
     size = np.abs(w)
     small = np.minimum(size, 0.46875)
@@ -60,7 +67,7 @@ def erf(x: Any) -> Any:
 
 def erfc(x: Any) -> Any:
     """1 − erf(x), without the cancellation for large x."""
-    x = np.asarray(x)
+    x = _real(x)
     w = x.astype(np.float64)
     size = np.abs(w)
     small = np.minimum(size, 0.46875)
