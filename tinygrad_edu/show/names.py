@@ -23,9 +23,15 @@ def nodes_of(root: Tensor) -> list[Tensor]:
     return sorted(found, key=lambda t: t.id)
 
 
+# Short names for the numbers in between, as on the blackboard. No w and no x: these are taken for weights and inputs.
+_LETTERS = ("u", "v", "p", "q", "r", "s")
+
+
 def name_nodes(root: Tensor, variables: dict[int, str] | None = None) -> dict[Tensor, str]:
     """A name for every node of the graph, all different.
 
+    A given name comes first, then the variable that holds the Tensor, then a short name: J for the root, x1, x2, ... for
+    inputs, and for what lies between u, v, ... where these are few and single numbers, else t1, t2, ...
     `variables` maps id(object) to a variable's name; by default those of the caller outside this package.
     """
     variables = variable_names() if variables is None else variables
@@ -46,8 +52,15 @@ def name_nodes(root: Tensor, variables: dict[int, str] | None = None) -> dict[Te
     for node in nodes:
         if node not in names and id(node) in variables:
             claim(node, variables[id(node)])
+    for node in nodes:  # a short name must not be that of a constant array either
+        taken.update(variables[id(a)] for a in node.args if type(a) is np.ndarray and id(a) in variables)
     if root not in names and "J" not in taken:
         claim(root, "J")
+    between = [node for node in nodes if node not in names and node.op is not None]
+    letters = [x for x in _LETTERS if x not in taken]
+    if len(between) <= len(letters) and not any(node.ndim for node in between):
+        for node, letter in zip(between, letters, strict=False):
+            claim(node, letter)
     counts = {"x": 0, "t": 0}
     for node in nodes:
         if node not in names:
