@@ -170,11 +170,16 @@ def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             sys.modules["matplotlib.pyplot"].close("all")
 
 
-def test_the_readme_shows_python_and_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readme_has_the_commands_that_ci_runs() -> None:
+    """`.ci/run` takes the main job and the tests from the README, word for word."""
     assert (ROOT / "README.md").exists(), "README.md is missing"
     found = list(blocks((ROOT / "README.md").read_text(encoding="utf-8")))
     assert any(b.language in ("python", "pycon") for b in found)
-    assert any("-m tinygrad_edu" in c.line for b in found if b.language in ("console", "bash") for c in commands(b))
+    lines = [c.line for b in found if b.language in ("console", "bash") for c in commands(b)]
+    venv = [line for line in lines if line.startswith("python -m venv .venv && ")]
+    assert len(venv) == 2, f"README.md has to show two commands `python -m venv .venv && ...`, not {venv}"
+    assert re.search(r"&& \.venv/bin/python -m tinygrad_edu .* --draw J\.svg$", venv[0])
+    assert re.search(r"&& \.venv/bin/python -m pytest$", venv[1])
 
 
 def test_links_between_pages_lead_somewhere() -> None:
