@@ -282,25 +282,25 @@ def _shapes() -> Iterator[Sample]:
         shown = ",".join(f"{k}={v}".replace(" ", "") for k, v in params.items())
         return Sample(name, f"{text([shape])}-{shown}", (draw(name, shape),), params, reference)
 
-    for shape,
-    wanted in (((), (2, 3)), ((3,), (2, 3)), ((2, 1), (2, 3)), ((1, 3), (4, 2, 3)), ((1,), (1,)), ((0,), (2, 0)),
+    for shape, wanted in (((), (2, 3)), ((3,), (2, 3)), ((2, 1), (2, 3)), ((1, 3), (4, 2, 3)), ((1,), (1,)),
+                          ((0,), (2, 0)),
                           ((1,), (0,))):
         yield one("broadcast_to", shape, lambda x, shape: np.broadcast_to(x, shape), shape=wanted)
         yield one("sum_to", wanted, lambda x, shape: _summed(x, shape), shape=shape)
-    for shape,
-    wanted in (((), (1, 1)), ((6,), (2, 3)), ((2, 3), (6,)), ((1, 1), ()), ((2, 3), (1, 3, 2)), ((0, 3), (0,))):
+    for shape, wanted in (((), (1, 1)), ((6,), (2, 3)), ((2, 3), (6,)), ((1, 1), ()), ((2, 3), (1, 3, 2)),
+                          ((0, 3), (0,))):
         yield one("reshape", shape, lambda x, shape: np.reshape(x, shape), shape=wanted)
     for shape, params in (((2, 3), {}), ((2, 3, 4), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((1, 3), {}), ((0, 3), {}),
                           ((2, 3, 1, 2), {"axes": (1, 3, 0, 2)})):
         yield one("transpose", shape, np.transpose, **params)
     for shape, axes in (((3,), (0,)), ((2, 3), (1,)), ((2, 3), (0, 1)), ((), ()), ((1, 3), (-1,)), ((0, 3), (0,))):
         yield one("flip", shape, np.flip, axis=axes)
-    for shape, shift,
-    axes in (((3,), (1,), (0,)), ((2, 3), (-1,), (1,)), ((2, 3), (1, 2), (0, 1)), ((2, 3), (5, 1), (1, 1)),
+    for shape, shift, axes in (((3,), (1,), (0,)), ((2, 3), (-1,), (1,)), ((2, 3), (1, 2), (0, 1)),
+                               ((2, 3), (5, 1), (1, 1)),
                                ((0, 3), (1,), (0,))):
         yield one("roll", shape, np.roll, shift=shift, axis=axes)
-    for shape,
-    width in (((3,), ((1, 2),)), ((2, 3), ((0, 1), (2, 0))), ((0, 3), ((1, 1), (0, 0))), ((2, 3), ((0, 0), (0, 0)))):
+    for shape, width in (((3,), ((1, 2),)), ((2, 3), ((0, 1), (2, 0))), ((0, 3), ((1, 1), (0, 0))),
+                         ((2, 3), ((0, 0), (0, 0)))):
         yield one("pad", shape, lambda x, width: np.pad(x, width), width=width)
     for shape in ((), (3,), (2, 3), (0,)):
         yield one("astype", shape, lambda x, dtype: x.astype(dtype), dtype=np.dtype(np.float64))
