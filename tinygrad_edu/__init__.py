@@ -35,6 +35,7 @@ from .nn.losses import (
     categorical_cross_entropy,
     cross_entropy,
 )
+from .memory import keep_freed_memory
 from .tensor import Tensor, no_grad, recording, strict_shapes
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from .show.scopes import scope
 
 __version__ = "0.1.0"
+
+keep_freed_memory()
 
 # the readers are loaded when first used: a program that only differentiates does not pay for them
 _READERS = {

@@ -12,10 +12,11 @@ from sys import getrefcount
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import float64, ndarray
 
+from . import tensor
 from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
-from .rules.indexing import getitem, is_basic
+from .rules.indexing import gather, getitem
 from .rules.products import matmul
 from .rules.shapes import astype, broadcast_to, sum_to
 from .tensor import Primitive, Tensor, always_record, constant, leaf, next_id
@@ -30,37 +31,50 @@ class Graph:
 
     nodes : the recorded results, oldest first.  leaves : the tracked leaves, inputs excepted.
     outside : whether something tracked that is older than `since`, inputs excepted, is involved.
+    mixed : whether some operands do not lead to leaves or inputs, so that a walk must tell them apart.
     """
 
-    __slots__ = ("leaves", "nodes", "outside")
+    __slots__ = ("leaves", "mixed", "nodes", "outside")
 
     def __init__(self, roots: Iterable[Tensor], inputs: Iterable[Tensor] = (), since: int = 0) -> None:
+        waiting = [root for root in roots if root.requires_grad]
+        seen = set(inputs)
+        seen.update(waiting)
         nodes: list[Tensor] = []
         leaves: list[Tensor] = []
-        outside = False
-        seen = set(inputs)
-        for root in roots:
-            if root.requires_grad and root not in seen:
-                seen.add(root)
-                (leaves if root.op is None else nodes).append(root)
-                outside = outside or root.id < since
-        for node in nodes:  # grows as it is read
-            for a in node.args:
-                if type(a) is Tensor and a.requires_grad and a not in seen:
-                    seen.add(a)
-                    if a.op is None:
-                        leaves.append(a)
-                    elif a.id < since:
-                        outside = True
-                    else:
-                        nodes.append(a)
+        mixed = outside = False
+        add, take, found = seen.add, waiting.pop, nodes.append
+        while waiting:
+            node = take()
+            if node.op is None:
+                leaves.append(node)
+            elif node.id < since:
+                outside = True
+            else:
+                found(node)
+                for a in node.args:
+                    if type(a) is Tensor and a not in seen:
+                        add(a)
+                        if a.requires_grad:
+                            waiting.append(a)
+                        else:
+                            mixed = True
+        nodes.reverse()  # nearly in order already
         nodes.sort(key=_by_id)
-        self.nodes, self.leaves = nodes, leaves
-        self.outside = outside or (since > 0 and any(x.id < since for x in leaves))
+        if since:
+            outside = outside or any([x.id < since for x in leaves])
+            mixed = mixed or outside or bool(leaves)
+        self.nodes, self.leaves, self.outside, self.mixed = nodes, leaves, outside, mixed
         if nodes:
             oldest = nodes[0].id
-            if any(x.stamp > oldest for x in leaves):
-                self.refuse_stale()
+            for x in leaves:
+                if x.stamp > oldest:
+                    self.refuse_stale()
+                    break
+
+    def path(self, inputs: Iterable[Tensor]) -> set[Tensor] | None:
+        """The nodes made from the inputs and the inputs, or None where that is everything."""
+        return self.depending_on(inputs) if self.mixed else None
 
     def refuse_stale(self) -> None:
         """Raise if a leaf was changed after an operation had used it."""
@@ -86,16 +100,82 @@ class Graph:
 
 # ---------------------------------------------------------------- backwards
 
-def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None, record: bool = False,
-         keep: bool = False) -> None:
-    """Run the chain rule from the newest node to the oldest.
+def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None, keep: bool = False) -> None:
+    """Run the chain rule from the newest node to the oldest, on arrays.
 
     `grads` holds dJ/d(node) for the start; afterwards it holds it for what is not in `nodes`: the leaves and inputs.
-    `nodes` is used up, so that each node is freed as it is consumed. With `record` the rules are evaluated on Tensors,
-    so the derivative is itself recorded. With `keep` each node's gradient is left in its `.grad`. `path` restricts
-    the walk to what leads to the inputs.
+    `nodes` is used up, so that each node is freed as it is consumed. With `keep` each node's gradient is left in its
+    `.grad`. `path` restricts the walk to what leads to the inputs.
     """
     owned: set[Tensor] = set()  # whose entry in grads is an array made here, that may be added to in place
+    get, take = grads.get, grads.pop
+
+    def give(a: Tensor, d: Any, value: Any) -> None:
+        """Add d to the gradient of a, in a's shape and dtype."""
+        if type(d) is not type(value) or d.shape != value.shape or d.dtype is not value.dtype:
+            d = _fit(d, value)
+        old = get(a)
+        if old is None:
+            grads[a] = d
+        elif a in owned:
+            np.add(old, d, out=old)
+        else:
+            grads[a] = old + d
+            if type(d) is ndarray:
+                owned.add(a)
+
+    while nodes:
+        node = nodes.pop()
+        g = take(node, None)
+        if keep:
+            node.grad = g
+        if g is None:
+            continue
+        op, args, y, params = node.op, node.args, node.value, node.params
+        if params is None and path is None and len(args) == 2:  # most operations; numbers take the shortest way
+            a, b = args
+            x = a.value if type(a) is Tensor else a
+            z = b.value if type(b) is Tensor else b
+            rule_a, rule_b = op.rules  # type: ignore[union-attr]
+            if type(a) is Tensor and rule_a is not None:
+                d = rule_a(g, y, x, z)
+                if type(d) is float64 is type(x):
+                    old = get(a)
+                    grads[a] = d if old is None else old + d
+                else:
+                    give(a, d, x)
+            if type(b) is Tensor and rule_b is not None:
+                d = rule_b(g, y, x, z)
+                if type(d) is float64 is type(z):
+                    old = get(b)
+                    grads[b] = d if old is None else old + d
+                else:
+                    give(b, d, z)
+        elif len(args) == 1 and not op.variadic:  # type: ignore[union-attr]
+            (a,) = args
+            if path is not None and a not in path:
+                continue
+            if op is getitem and a.value.ndim:
+                _add_at(grads, owned, a, g, params["index"])  # type: ignore[index]
+                continue
+            x = a.value
+            rule = op.rules[0]  # type: ignore[union-attr, index]
+            d = rule(g, y, x) if params is None else rule(g, y, x, **params)  # type: ignore[misc]
+            if type(d) is float64 is type(x):
+                old = get(a)
+                grads[a] = d if old is None else old + d
+            else:
+                give(a, d, x)
+        else:
+            values = [a.value if type(a) is Tensor else a for a in args]
+            for rule, a, x in zip(op.rules_for(len(args)), args, values, strict=True):  # type: ignore[union-attr]
+                if type(a) is Tensor and rule is not None and (a in path if path is not None else a.requires_grad):
+                    give(a, rule(g, y, *values, **params or {}), x)
+
+
+def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None,
+                  keep: bool = False) -> None:
+    """The same walk with the same rules on Tensors: the derivative is itself recorded."""
     while nodes:
         node = nodes.pop()
         g = grads.pop(node, None)
@@ -103,41 +183,15 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
             node.grad = g
         if g is None:
             continue
-        op, args, params = node.op, node.args, node.params
+        op, args, params = node.op, node.args, node.params or {}
         assert op is not None
-        if record:
-            y, values = node, args
-        else:
-            y = node.value
-            if len(args) == 2:
-                a, b = args
-                values = (a.value if type(a) is Tensor else a, b.value if type(b) is Tensor else b)
-            else:
-                values = tuple([a.value if type(a) is Tensor else a for a in args])
-        for rule, a in zip(op.rules if not op.variadic else op.rules_for(len(args)), args):
-            if rule is None or type(a) is not Tensor or not a.requires_grad or (path is not None and a not in path):
-                continue
-            if op is getitem and not record and is_basic(params["index"]):  # type: ignore[index]
-                _add_at(grads, owned, a, g, params["index"])  # type: ignore[index]
-                continue
-            d = rule(g, y, *values) if params is None else rule(g, y, *values, **params)
-            value = a.value
-            if record:
-                d = _fit_recorded(d, value)
-            elif type(d) is not type(value) or (
-                type(d) is ndarray and (d.shape != value.shape or d.dtype is not value.dtype)
-            ):
-                d = _fit(d, value)
-            if a not in grads:
-                grads[a] = d
-            elif type(d) is not ndarray:
-                grads[a] = grads[a] + d
-            elif a in owned:
-                total = grads[a]
-                np.add(total, d, out=total)
-            else:
-                grads[a] = grads[a] + d
-                owned.add(a)
+        for rule, a in zip(op.rules_for(len(args)), args, strict=True):
+            if type(a) is Tensor and a.requires_grad and rule is not None and (path is None or a in path):
+                d = rule(g, node, *args, **params)
+                if type(d) is not Tensor or d.value.shape != a.value.shape or d.value.dtype is not a.value.dtype:
+                    d = _fit_recorded(d, a.value)
+                old = grads.get(a)
+                grads[a] = d if old is None else old + d
 
 
 def _fit(d: Any, value: Any) -> Any:
@@ -145,21 +199,30 @@ def _fit(d: Any, value: Any) -> Any:
     if d is None:
         d = np.zeros(value.shape, value.dtype)
         return d if d.ndim else d[()]
-    d = np.asarray(d)
+    if type(d) is not ndarray:
+        d = np.asarray(d)
     if d.shape != value.shape:
-        d = sum_to(d, shape=value.shape) if d.size > value.size or d.ndim > value.ndim else broadcast_to(
-            d, shape=value.shape)
+        d = _to_shape(d, value.shape)
     if d.dtype != value.dtype:
         d = d.astype(value.dtype)
     return d if value.ndim else value.dtype.type(d)
+
+
+def _to_shape(d: Any, shape: tuple[int, ...]) -> Any:
+    """Sum what was broadcast, spread what was not expanded."""
+    if d.ndim == len(shape):
+        axes = [i for i, n in enumerate(shape) if n == 1 != d.shape[i]]
+        if axes and type(d) is ndarray:
+            return np.add.reduce(d, axis=axes[0] if len(axes) == 1 else tuple(axes), keepdims=True)
+        return (sum_to if axes else broadcast_to)(d, shape=shape)
+    return (sum_to if d.ndim > len(shape) else broadcast_to)(d, shape=shape)
 
 
 def _fit_recorded(d: Any, value: Any) -> Tensor:
     if type(d) is not Tensor:
         return leaf(_fit(d, value), requires_grad=False)
     if d.shape != value.shape:
-        d = sum_to(d, shape=value.shape) if d.size > value.size or d.ndim > value.ndim else broadcast_to(
-            d, shape=value.shape)
+        d = _to_shape(d, value.shape)
     if d.dtype != value.dtype:
         d = astype(d, dtype=value.dtype)
     return d  # type: ignore[no-any-return]
@@ -239,7 +302,7 @@ def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: tuple[Any, ...], 
         out = _fit_recorded(out, operand)
         graph = Graph([out], [g], since)
         grads: dict[Tensor, Any] = {out: t if not record or type(t) is Tensor else leaf(t, requires_grad=False)}
-        pull(graph.nodes, grads, graph.depending_on([g]), record)
+        (pull_recorded if record else pull)(graph.nodes, grads, graph.path([g]))
     return grads.get(g)
 
 
@@ -267,7 +330,7 @@ def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
             total = part if total is None else total + part
         return total
     apply = _BATCHED.get(op.name)
-    if apply is not None and (op is not getitem or is_basic(params["index"])):
+    if apply is not None and op is not gather:
         return apply(op, node, moved, batch)
     return np.stack([
         _fit(_tangent(node, [None if t is None else _entry(t, k) for t in moved], record=False), value)
@@ -367,6 +430,8 @@ def seed(root: Tensor, gradient: Any, where: str = "backward") -> Any:
                 f"Use {name}.sum().backward(), {name}.backward(gradient) with an array of shape {root.shape}, or "
                 "tg.jacobian(f)(x).")
         return np.ones(value.shape, value.dtype) if value.ndim else value.dtype.type(1)
+    if type(gradient) is ndarray and gradient.shape == value.shape and gradient.dtype is value.dtype and gradient.ndim:
+        return gradient
     given = gradient.value if type(gradient) is Tensor else np.asarray(constant(gradient, "gradient"))
     if given.shape != value.shape:
         raise ShapeError(f"{where}: the gradient has shape {given.shape}, the result {value.shape}. They must be equal: "
@@ -387,11 +452,14 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
         g = g.value
     graph = Graph([root])
     grads: dict[Tensor, Any] = {root: g}
-    pull(graph.nodes, grads, record=create_graph, keep=True)
+    (pull_recorded if create_graph else pull)(graph.nodes, grads, graph.path(graph.leaves), keep=True)
     for x in graph.leaves:
         if x in grads:
             d = unshared(grads, x)
             x.grad = d if x.grad is None else x.grad + d
+
+
+tensor.run_backward = backward
 
 
 def _why_no_gradient(root: Tensor) -> str:

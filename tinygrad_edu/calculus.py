@@ -14,8 +14,9 @@ import numpy as np
 from numpy import ndarray
 
 from . import ops
-from .backprop import Graph, pull, push, seed, unshared
+from .backprop import Graph, pull, pull_recorded, push, seed, unshared
 from .errors import DTypeError, GradientError, ShapeError
+from .memory import unhurried_collector
 from .rules.pointwise import identity
 from .tensor import Primitive, Rule, Tensor, always_record, complex_numbers, constant, leaf, next_id, recording
 
@@ -42,7 +43,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
         return _flatten_items(list(tree), lambda items: kind(*items) if hasattr(kind, "_fields") else tuple(items))
     if type(tree) is list and not (tree and _is_numbers(tree)):
         return _flatten_items(tree, list)
-    return [tree], lambda leaves: leaves[0]
+    return [tree], _only
 
 
 def _flatten_items(items: list[Any], build: Callable[[list[Any]], Any]) -> tuple[list[Any], Callable[..., Any]]:
@@ -60,6 +61,8 @@ def _flatten_items(items: list[Any], build: Callable[[list[Any]], Any]) -> tuple
 
 def _as_input(x: Any) -> tuple[Tensor, bool]:
     """A fresh Tensor to differentiate by, and whether it hangs on a graph outside."""
+    if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:
+        return leaf(x), False
     if type(x) is Tensor:
         if x.requires_grad and recording():
             return identity(x), True
@@ -68,6 +71,13 @@ def _as_input(x: Any) -> tuple[Tensor, bool]:
     if value.dtype.kind != "f":
         value = value.astype(np.float64)
     return leaf(value if value.ndim else value[()]), False
+
+
+_FLOAT64 = np.dtype(np.float64)
+
+
+def _only(leaves: Sequence[Any]) -> Any:
+    return leaves[0]
 
 
 def _plain(x: Any) -> Any:
@@ -79,25 +89,8 @@ class _Recording:
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | Sequence[int],
                  has_aux: bool = False) -> None:
-        wanted = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
-        for i in wanted:
-            if not -len(args) <= i < len(args):
-                raise ValueError(f"{getattr(f, '__name__', 'f')}: argnums names argument {i}, but {len(args)} positional "
-                                 "arguments are given. Pass the arguments to differentiate by position.")
-        places = [int(i) % len(args) for i in wanted]
-        trees = [args[i] for i in places]
-        leaves, self.rebuild_inputs = flatten(trees[0] if isinstance(argnums, (int, np.integer)) else tuple(trees))
-        outside = False
-        self.inputs: list[Tensor] = []
         since = next_id()
-        for x in leaves:
-            t, linked = _as_input(x)
-            outside = outside or linked
-            self.inputs.append(t)
-        filled = self.rebuild_inputs(self.inputs)
-        call = list(args)
-        for i, tree in zip(places, [filled] if isinstance(argnums, (int, np.integer)) else filled, strict=True):
-            call[i] = tree
+        call, outside = self.track(f, args, argnums)
         outer = recording()
         with always_record():
             result = f(*call, **kwargs)
@@ -107,15 +100,48 @@ class _Recording:
                 raise TypeError(f"{getattr(f, '__name__', 'f')}: has_aux=True expects (result, extra), got "
                                 f"{type(result).__name__}. Return a pair, or leave has_aux out.")
             result, self.aux = result
-        outputs, self.rebuild_outputs = flatten(result)
-        self.outputs = [
-            y if type(y) is Tensor else leaf(ops._array(y, "result"), requires_grad=False) for y in outputs
-        ]
+        if type(result) is Tensor:
+            self.outputs, self.rebuild_outputs = [result], _only
+        else:
+            outputs, self.rebuild_outputs = flatten(result)
+            self.outputs = [
+                y if type(y) is Tensor else leaf(ops._array(y, "result"), requires_grad=False) for y in outputs
+            ]
         self.graph = Graph(self.outputs, self.inputs, since)
         # a derivative that depends on something tracked outside must itself be recorded
         self.record = outer and (outside or self.graph.outside)
-        simple = not self.graph.leaves and not self.graph.outside
-        self.path = None if simple else self.graph.depending_on(self.inputs)
+        self.path = self.graph.path(self.inputs)
+
+    def track(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> tuple[list[Any], bool]:
+        """Put fresh Tensors in the place of the arrays to differentiate by; whether any hangs on a graph outside."""
+        single = type(argnums) is int
+        call, outside = list(args), False
+        self.inputs: list[Tensor] = []
+        builders: list[tuple[int, Callable[[Sequence[Any]], Any]]] = []
+        for i in (argnums,) if single else argnums:  # type: ignore[union-attr]
+            if not -len(args) <= i < len(args):
+                raise ValueError(f"{getattr(f, '__name__', 'f')}: argnums names argument {i}, but {len(args)} positional "
+                                 "arguments are given. Pass the arguments to differentiate by position.")
+            x = args[i]
+            leaves, build = ([x], _only) if type(x) is ndarray else flatten(x)
+            tracked = []
+            for value in leaves:
+                t, linked = _as_input(value)
+                outside = outside or linked
+                tracked.append(t)
+            call[i] = build(tracked)
+            self.inputs += tracked
+            builders.append((len(tracked), build))
+
+        def rebuild(leaves: Sequence[Any]) -> Any:
+            out, start = [], 0
+            for count, build in builders:
+                out.append(build(leaves[start : start + count]))
+                start += count
+            return out[0] if single else tuple(out)
+
+        self.rebuild_inputs = rebuild
+        return call, outside
 
     def finish(self, grads: dict[Tensor, Any]) -> list[Any]:
         """The gradients of the inputs: zeros where nothing arrived."""
@@ -135,6 +161,10 @@ class _Recording:
         """A result for the caller: plain, unless it belongs to a graph outside."""
         if self.record:
             return tree
+        if type(tree) is Tensor:
+            return tree.value
+        if tree is None:
+            return None
         leaves, rebuild = flatten(tree)
         return rebuild([_plain(x) for x in leaves])
 
@@ -170,19 +200,23 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     """
 
     def run(*args: Any, **kwargs: Any) -> Any:
+        with unhurried_collector():
+            return differentiate(args, kwargs)
+
+    def differentiate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         r = _Recording(f, args, kwargs, argnums, has_aux)
         if len(r.outputs) != 1:
             raise GradientError(f"{_name('grad', f)}: the function returns {len(r.outputs)} results, and only one number "
                                 "has a gradient. Use jacobian or vjp, or has_aux=True for (number, extra).")
         y = r.outputs[0]
-        start = seed(y, None, _name("grad", f))
+        start = y.dtype.type(1) if not y.ndim else seed(y, None, _name("grad", f))
         value, aux = r.result(y), r.result(r.aux)
         grads = r.seeds([start])
         nodes, record, path = r.graph.nodes, r.record, r.path
         r.outputs = []
         del y
         with always_record():
-            pull(nodes, grads, path, record)
+            (pull_recorded if record else pull)(nodes, grads, path)
         gradient = r.rebuild_inputs(r.finish(grads))
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
@@ -246,7 +280,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         r.record = r.record or tracked
         grads = r.seeds(starts)
         with always_record():
-            pull(list(r.graph.nodes), grads, r.path, r.record)
+            (pull_recorded if r.record else pull)(list(r.graph.nodes), grads, r.path)
         out = r.rebuild_inputs(r.finish(grads))
         r.record = again
         return out
@@ -409,7 +443,7 @@ def _reverse_table(r: _Recording) -> list[list[Any]]:
             start = g.reshape(y.shape)[()]
             grads: dict[Tensor, Any] = {y: leaf(start, requires_grad=False) if r.record else start}
             with always_record():
-                pull(list(r.graph.nodes), grads, r.path, r.record)
+                (pull_recorded if r.record else pull)(list(r.graph.nodes), grads, r.path)
             for row, d in zip(rows, r.finish(grads), strict=True):
                 row.append(d)
         out = []

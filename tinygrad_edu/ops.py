@@ -162,10 +162,10 @@ def _binary(name: str, op: Primitive, slope: str, summary: str = "") -> Any:
     forwards, backwards = infix(op), infix(op, swapped=True)
 
     def function(a: Any, b: Any) -> Any:
+        if type(b) is Tensor and type(a) is not Tensor:
+            return backwards(b, a if type(a) is ndarray else operand(a, name))
         if type(a) is Tensor:
             return forwards(a, b if type(b) is Tensor else operand(b, name))
-        if type(b) is Tensor:
-            return backwards(b, operand(a, name))
         return op(operand(a, name), operand(b, name))
 
     function.__name__ = function.__qualname__ = name
@@ -408,7 +408,8 @@ _REDUCTION_DOC = """{summary} along an axis, several, or all (None).
 
 def _reduction(name: str, op: Primitive, summary: str, slope: str = "") -> Any:
     def function(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-        x = _array(x, name)
+        if type(x) is not Tensor:
+            x = _array(x, name)
         if axis is None and not keepdims:
             return op(x)
         params: dict[str, Any] = {} if axis is None else {"axis": _axes(x, axis, name)}
@@ -1088,7 +1089,7 @@ def diag(x: Any, k: int = 0) -> Any:
     if x.ndim != 1:
         raise ShapeError(f"diag: shape {tuple(x.shape)}; give a vector or a matrix. For stacks of matrices use diagonal.")
     n = x.shape[0] + builtins.abs(k)
-    return indexing.put(x, index=_diagonal_index(n, n, k), shape=(n, n))
+    return indexing.scatter(x, index=_diagonal_index(n, n, k), shape=(n, n))
 
 
 def _triangle(x: Any, keep: Callable[..., Any], k: int, where: str) -> Any:
@@ -1175,10 +1176,12 @@ def getitem(x: Any, index: Any) -> Any:
     >>> tg.grad(lambda x: x[[0, 0, 1]].sum())([5.0, 6.0, 7.0])
     array([2., 1., 0.])
     """
-    if type(index) is not int:
+    basic = type(index) is int or indexing.is_basic(index)
+    if not basic:
         index = _plain_index(index)
+        basic = indexing.is_basic(index)
     try:
-        return indexing.getitem(x, index=index)
+        return (indexing.getitem if basic else indexing.gather)(x, index=index)
     except IndexError as error:
         name = name_of(x, variable_names(), "the Tensor")
         raise IndexError(f"index: {name} has shape {tuple(x.shape)}: {error}.") from None
@@ -1498,6 +1501,10 @@ def _unsupported(name: str) -> UnsupportedError:
 
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if method == "__call__" and not kwargs:
+        function = UFUNCS.get(ufunc)
+        if function is not None:
+            return function(*inputs)
     name = ufunc.__name__
     out = kwargs.pop("out", None)
     if out is not None and builtins.any(o is not None for o in out):
@@ -1509,8 +1516,7 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
         function = UFUNCS.get(ufunc)
         if function is None:
             raise _unsupported(name)
-        if kwargs:
-            _refuse_keywords(name, kwargs)
+        _refuse_keywords(name, kwargs)
         return function(*inputs)
     if method == "at":
         raise InPlaceError(f"np.{name}.at: changes an array in place. Write x = x + tg.assign(zeros, index, values), or "

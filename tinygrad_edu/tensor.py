@@ -184,6 +184,11 @@ def _own_value(data: Any, dtype: Any, requires_grad: bool) -> Any:
     return value if value.ndim else value[()]
 
 
+def run_backward(root: Tensor, gradient: Any, create_graph: bool) -> None:
+    """Stands for backprop.backward until that module, which needs this one, has been loaded and put itself here."""
+    raise NotImplementedError
+
+
 class Tensor:
     """An array that remembers how it was made.
 
@@ -337,9 +342,7 @@ nor column: use a.reshape(5, 1), or a.col().
         >>> print(x.grad)
         6.0
         """
-        from .backprop import backward
-
-        backward(self, gradient, create_graph)
+        run_backward(self, gradient, create_graph)
 
     # -- to Python and NumPy
 
@@ -445,13 +448,13 @@ class Primitive:
     variadic : takes any number of operands; then its one rule has the parameter `which`.
     """
 
-    __slots__ = ("forward", "kind", "name", "rules", "symbol", "variadic")
+    __slots__ = ("forward", "kind", "name", "rules", "scalar", "symbol", "variadic")
 
     def __init__(self, name: str, forward: Callable[..., Any], *rules: Rule | None, kind: str = "general",
                  symbol: str | None = None, scalar: Callable[..., float] | None = None, blocked: bool = False,
                  variadic: bool = False) -> None:
         self.name, self.rules, self.kind, self.symbol, self.variadic = name, rules, kind, symbol, variadic
-        self.forward = with_scalar(forward, scalar) if scalar else forward
+        self.forward, self.scalar = with_scalar(forward, scalar) if scalar else forward, scalar
         if blocked:
             self.forward = in_blocks(self.forward)
             self.rules = tuple(rule and in_blocks(rule) for rule in rules)
@@ -461,13 +464,20 @@ class Primitive:
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Apply to arrays (computes) or to operands some of which are Tensors (computes and records)."""
-        tensors = tracked = False
+        for a in args:
+            if type(a) is Tensor:
+                break
+        else:
+            try:
+                y = self.forward(*args, **params)
+            except Exception as error:
+                raise explain_failure(self.name, self.symbol, args, error) from None
+            return y[()] if type(y) is ndarray and not y.ndim else y
+        tracked = False
         values = []
         for a in args:
             if type(a) is Tensor:
-                tensors = True
-                if a.requires_grad:
-                    tracked = True
+                tracked = tracked or a.requires_grad
                 values.append(a.value)
             else:
                 values.append(a)
@@ -477,7 +487,7 @@ class Primitive:
             raise explain_failure(self.name, self.symbol, args, error) from None
         if type(y) is ndarray and not y.ndim:
             y = y[()]
-        if not tensors or not self.rules:
+        if not self.rules:
             return y
         if not tracked or (_modes and _paused_here(self, args, y)):
             return leaf(y, requires_grad=False)
@@ -591,10 +601,17 @@ def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
 
 def prefix(op: Primitive) -> Callable[[Tensor], Any]:
     """The method of one operand."""
-    forward = op.forward
+    forward, scalar = op.forward, op.scalar
 
     def method(self: Tensor) -> Any:
-        y = forward(self.value)
+        value = self.value
+        if scalar is not None and type(value) is float64:
+            try:
+                y = float64(scalar(value))
+            except (ValueError, OverflowError):  # NumPy gives nan or inf, and warns
+                y = forward(value)
+        else:
+            y = forward(value)
         if not self.requires_grad or (_modes and not recording()):
             return leaf(y, requires_grad=False)
         return result(y, op, (self,), None)

@@ -12,24 +12,29 @@ from .shapes import linear
 def is_basic(index: Any) -> bool:
     """Whether an index is made of integers, slices, None and Ellipsis only, so that no entry is picked twice."""
     parts = index if type(index) is tuple else (index,)
-    return all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts) and not any(
-        isinstance(p, bool) for p in parts
-    )
+    return all(type(p) is slice or type(p) is int or p is None or p is Ellipsis for p in parts)
 
 
 def _put(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, values.dtype)
-    if is_basic(index):
-        out[index] = values
-    else:
-        np.add.at(out, index, values)
+    out[index] = values
     return out
 
 
+def _scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, values.dtype)
+    np.add.at(out, index, values)
+    return out
+
+
+# x[index] with integers and slices, where no entry is picked twice; and with arrays of places or a mask
 getitem = linear("getitem", lambda x, index: x[index], lambda g, _y, _x, index: put(g, index=index, shape=_x.shape),
                  symbol="{0}[{index}]")
-# zeros of `shape` with `values` added at `index`
+gather = linear("gather", lambda x, index: x[index], lambda g, _y, _x, index: scatter(g, index=index, shape=_x.shape),
+                symbol="{0}[{index}]")
+# zeros of `shape` with `values` put, or added, at `index`
 put = linear("put", _put, lambda g, _y, _values, index, shape: getitem(g, index=index))
+scatter = linear("scatter", _scatter, lambda g, _y, _values, index, shape: gather(g, index=index))
 
 
 def _assign(x: Any, values: Any, index: Any) -> Any:
@@ -46,4 +51,4 @@ def _kept(g: Any, index: Any) -> Any:
 
 # x with x[index] = values; the rules of repeated indices are settled by the front door, which forbids them
 assign = linear("assign", _assign, lambda g, _y, _x, _values, index: _kept(g, index),
-                lambda g, _y, _x, _values, index: getitem(g, index=index))
+                lambda g, _y, _x, _values, index: (getitem if is_basic(index) else gather)(g, index=index))

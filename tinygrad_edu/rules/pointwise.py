@@ -50,27 +50,25 @@ where = pointwise("where", _choose, None, lambda g, _y, c, _a, _b: where(c, g, 0
                   lambda g, _y, c, _a, _b: where(c, 0.0, g))
 
 
-def _share(a: Any, b: Any) -> Any:
-    """How much of max(a, b) is a's: all, none, or one half of a tie."""
-    return where(equal(a, b), 0.5, where(greater(a, b), 1.0, 0.0))
+def _share(g: Any, a: Any, b: Any) -> Any:
+    """The part of g that goes to a in max(a, b): all, none, or one half of a tie."""
+    half = 0.5 * g
+    return half * (a > b) + half * (a >= b)
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
-maximum = pointwise("maximum", np.maximum, lambda g, _y, a, b: g * _share(a, b), lambda g, _y, a, b: g * _share(b, a))
-minimum = pointwise("minimum", np.minimum, lambda g, _y, a, b: g * _share(b, a), lambda g, _y, a, b: g * _share(a, b))
-fmax = pointwise("fmax", np.fmax, lambda g, _y, a, b: g * where(isnan(b), 1.0, _share(a, b)),
-                 lambda g, _y, a, b: g * where(isnan(a), where(isnan(b), 0.0, 1.0), _share(b, a)))
-fmin = pointwise("fmin", np.fmin, lambda g, _y, a, b: g * where(isnan(b), 1.0, _share(b, a)),
-                 lambda g, _y, a, b: g * where(isnan(a), where(isnan(b), 0.0, 1.0), _share(a, b)))
-clip = pointwise(
-    "clip", _clip,
-    lambda g, _y, x, low, high: where((x >= low) & (x <= high), g, 0.0),
-    lambda g, _y, x, low, high: where((x < low) & (low <= high), g, 0.0),
-    lambda g, _y, x, low, high: where((x > high) | (low > high), g, 0.0),
-)
+maximum = pointwise("maximum", np.maximum, lambda g, _y, a, b: _share(g, a, b), lambda g, _y, a, b: _share(g, b, a))
+minimum = pointwise("minimum", np.minimum, lambda g, _y, a, b: _share(g, b, a), lambda g, _y, a, b: _share(g, a, b))
+fmax = pointwise("fmax", np.fmax, lambda g, _y, a, b: where(isnan(b), g, _share(g, a, b)),
+                 lambda g, _y, a, b: where(isnan(a), g * ~isnan(b), _share(g, b, a)))
+fmin = pointwise("fmin", np.fmin, lambda g, _y, a, b: where(isnan(b), g, _share(g, b, a)),
+                 lambda g, _y, a, b: where(isnan(a), g * ~isnan(b), _share(g, a, b)))
+clip = pointwise("clip", _clip, lambda g, _y, x, low, high: g * ((x >= low) & (x <= high)),
+                 lambda g, _y, x, low, high: g * ((x < low) & (low <= high)),
+                 lambda g, _y, x, low, high: g * ((x > high) | (low > high)))
 
 # ---------------------------------------------------------------- arithmetic
 
@@ -83,7 +81,7 @@ positive = pointwise("positive", operator.pos, lambda g, _y, _x: g, symbol="+{0}
 identity = pointwise("identity", lambda x: x, lambda g, _y, _x: g, symbol="{0}")
 absolute = pointwise("absolute", np.absolute, lambda g, _y, x: g * sign(x), symbol="|{0}|", scalar=abs)
 reciprocal = pointwise("reciprocal", np.reciprocal, lambda g, y, _x: -g * y * y, symbol="1/{0}")
-square = pointwise("square", np.square, lambda g, _y, x: g * (2 * x), symbol="{0}²", scalar=lambda x: x * x)
+square = pointwise("square", np.square, lambda g, _y, x: 2 * g * x, symbol="{0}²", scalar=lambda x: x * x)
 floor_divide = pointwise("floor_divide", operator.floordiv, zero, zero, symbol="//")
 remainder = pointwise("remainder", operator.mod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * floor(a / b),
                       symbol="mod")
@@ -100,11 +98,15 @@ def _constant_power_rule(g: Any, _y: Any, x: Any, exponent: float) -> Any:
     return g * (exponent * constant_power(x, exponent=exponent - 1))
 
 
+def _both_zero(x: Any, p: Any) -> Any:
+    return equal(x, 0) & equal(p, 0)
+
+
 # x ** p: for a number p, and for an array p whose derivative may be wanted too. x**0 has derivative 0, also at x = 0.
 constant_power = pointwise("constant_power", _constant_power, _constant_power_rule, symbol="{0}^{exponent}")
 power = pointwise(
     "power", np.power,
-    lambda g, _y, x, p: g * where(equal(p, 0), 0.0, p * power(where(equal(p, 0), 1.0, x), where(equal(p, 0), 1.0, p - 1))),
+    lambda g, _y, x, p: g * where(_both_zero(x, p), 0.0, p * power(where(_both_zero(x, p), 1.0, x), p - 1)),
     lambda g, y, x, _p: g * where(equal(x, 0), 0.0, y * log(where(equal(x, 0), 1.0, x))),
     symbol="^",
 )
@@ -205,9 +207,8 @@ def _relu(x: Any, grad_at_zero: float = 0.0) -> Any:
 
 
 def _relu_rule(g: Any, _y: Any, x: Any, grad_at_zero: float = 0.0) -> Any:
-    if grad_at_zero:
-        return where(greater(x, 0), g, where(equal(x, 0), g * grad_at_zero, 0.0))
-    return where(greater(x, 0), g, 0.0)
+    slope = g * (x > 0)
+    return slope + g * ((x == 0) * grad_at_zero) if grad_at_zero else slope
 
 
 sigmoid = pointwise("sigmoid", _sigmoid, lambda g, y, _x: g * y * (1 - y), symbol="σ({0})", blocked=True)
@@ -240,11 +241,21 @@ def _cross_entropy(p: Any, y: Any) -> Any:
     return -(y * np.log(_only_where(y, p)) + (1 - y) * np.log(_only_where(1 - y, 1 - p)))
 
 
+def _sigmoid_error(z: Any, y: Any) -> Any:
+    """((1−y) p − y q) / (p + q) with p/(p+q) = σ(z) and q/(p+q) = σ(−z), the larger of p and q being 1."""
+    e = np.exp(-np.abs(z))
+    positive = z >= 0
+    return ((1 - y) * np.where(positive, 1, e) - y * np.where(positive, e, 1)) / (1 + e)
+
+
 def _cross_entropy_logits(z: Any, y: Any) -> Any:
     return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
 
 
-# −[y log p + (1−y) log(1−p)], and the same of p = σ(z). The slope in z is σ(z) − y, written so that nothing cancels.
+# σ(z) − y, the slope of the cross-entropy, computed so that nothing cancels where σ(z) rounds to 0 or 1
+sigmoid_error = pointwise("sigmoid_error", _sigmoid_error, lambda g, _y, z, _t: g * (sigmoid(z) * sigmoid(-z)),
+                          lambda g, _y, _z, _t: -g, symbol="σ({0}) − {1}")
+# −[y log p + (1−y) log(1−p)], and the same of p = σ(z)
 binary_cross_entropy = pointwise(
     "binary_cross_entropy", _cross_entropy,
     lambda g, _y, p, y: g * ((1 - y) / _only_where(1 - y, 1 - p) - y / _only_where(y, p)),
@@ -252,7 +263,7 @@ binary_cross_entropy = pointwise(
 )
 binary_cross_entropy_with_logits = pointwise(
     "binary_cross_entropy_with_logits", _cross_entropy_logits,
-    lambda g, _y, z, y: g * ((1 - y) * sigmoid(z) - y * sigmoid(-z)),
+    lambda g, _y, z, y: g * sigmoid_error(z, y),
     lambda g, _y, z, _t: -g * z,
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Primitive
-from .indexing import put
+from .indexing import scatter
 from .pointwise import comparison, equal, exp, where
 from .shapes import Shape, broadcast_to, concatenate, flip, linear, reshape, transpose
 
@@ -40,9 +40,15 @@ def spread(g: Any, _x: Any, axis: Axes, keepdims: bool) -> Any:
     return broadcast_to(g, shape=_x.shape)
 
 
+def _mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not x.size:
+        return np.mean(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+
+
 sum_ = linear("sum", lambda x, axis=None, keepdims=False: np.add.reduce(x, axis=axis, keepdims=keepdims),
               lambda g, _y, _x, axis=None, keepdims=False: spread(g, _x, axis, keepdims), symbol="Σ")
-mean = linear("mean", lambda x, axis=None, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
+mean = linear("mean", _mean,
               lambda g, _y, _x, axis=None, keepdims=False: spread(g / count(_x.shape, axis), _x, axis, keepdims))
 
 
@@ -144,7 +150,7 @@ def _running_extreme_rule(g: Any, y: Any, x: Any) -> Any:
     places = np.arange(x.shape[-1])
     source = np.maximum.accumulate(np.where(equal(x, y), places, 0), axis=-1)
     leading = np.ix_(*[np.arange(n) for n in x.shape[:-1]], [0])[:-1]
-    return put(g, index=(*leading, source), shape=x.shape)
+    return scatter(g, index=(*leading, source), shape=x.shape)
 
 
 cummax = Primitive("cummax", lambda x: np.maximum.accumulate(x, axis=-1), _running_extreme_rule)

@@ -102,12 +102,13 @@ def find_nan(J: Any, gradient: Any = None) -> NonFinite:
         return NonFinite("everything is finite; J tracks no gradient.")
     start = np.ones(J.shape, J.dtype) if gradient is None and J.size != 1 else seed(J, gradient, "find_nan")
     grads: dict[Tensor, Any] = {J: start[()] if isinstance(start, np.ndarray) else start}
-    nodes = Graph([J]).nodes
+    graph = Graph([J])
+    nodes, path = graph.nodes, graph.path(graph.leaves)
     with np.errstate(all="ignore"):
         while nodes:
             node = nodes.pop()
             before = {a: grads.get(a) for a in node.args if type(a) is Tensor}
-            pull([node], grads)
+            pull([node], grads, path)
             for a in before:
                 d = grads.get(a)
                 if d is not None and not _finite(d):

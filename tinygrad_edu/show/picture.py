@@ -1,0 +1,982 @@
+"""The graph as a picture: every value with its operation and its derivative, every arrow with the local derivative.
+
+    a ──→ v = a + u ──→ J = 3 · v        solid: the forward pass
+      ←┄┄    dv = 3   ←┄┄                dashed: the derivatives flow back
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import tempfile
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backprop import Graph, pull, seed
+from ..errors import DTypeError, MissingExtraError, TinygradError, variable_names
+from ..tensor import Primitive, Tensor, always_record, leaf
+from .collapse import Frame, Token, collapse, span, tally
+from .names import name_nodes
+from .render import render, renderer
+from .scopes import groups_of, scope
+
+__all__ = ["Picture", "PictureError", "draw", "renderer", "scope"]
+
+FORMATS = ("svg", "png", "pdf", "dot")
+
+# Colours that stay apart for colour-blind eyes, dark enough to be read on white
+INK, QUIET, FORWARD, BACKWARD, BAD = "#1B1B1B", "#666666", "#37474F", "#B34700", "#C2185B"
+LEAF_LINE, LEAF_FILL, RESULT_LINE, RESULT_FILL, ROOT_FILL, GROUP_FILL, FRAME_LINE, FRAME_FILL = (
+    "#0072B2", "#E3F0FA", "#78909C", "#FFFFFF", "#FFF6DA", "#F0F0F0", "#9AA5AB", "#F7F9FA")
+
+
+class PictureError(TinygradError, OSError, ValueError):
+    """A picture cannot be written: the suffix is none of .svg, .png, .pdf and .dot, or the place is not writable.
+
+    >>> import tinygrad_edu as tg
+    >>> J = tg.Tensor(2.0, name="w") * 3
+    >>> tg.draw(J).save("J.bmp")
+    Traceback (most recent call last):
+    tinygrad_edu.show.picture.PictureError: save: J.bmp: a picture is saved as .svg, .png, .pdf or .dot. Write \
+save("J.svg").
+    """
+
+
+# ---------------------------------------------------------------- numbers and formulas as text
+
+def number(x: Any) -> str:
+    """Five digits, with a true minus sign."""
+    x = float(x)
+    if x == 0:
+        return "0"
+    return f"{x:.5g}".replace("inf", "∞").replace("-", "−")
+
+
+def entries(value: Any) -> str:
+    """A small array in full: [1, 2] or [[1, 2], [3, 4]]."""
+    if not value.ndim:
+        return number(value)
+    text = np.array2string(value.astype(object), separator=", ", formatter={"all": number})
+    return re.sub(r"\s*\n\s*", " ", text)
+
+
+def summary(value: Any) -> str:
+    """A number, the entries of a small array, or the range and the mean of a large one."""
+    value = np.asarray(value)
+    if not value.size:
+        return "empty"
+    if value.size <= 4:
+        return entries(value)
+    finite = np.isfinite(value)
+    if not finite.all():
+        nans = int(np.isnan(value).sum())
+        infinite = value.size - int(finite.sum()) - nans
+        parts = [f"{count} {what}" for count, what in ((nans, "nan"), (infinite, "∞")) if count]
+        return f"{' and '.join(parts)} of {value.size}"
+    low, high = value.min(), value.max()
+    if low == high:
+        return f"all {number(low)}"
+    return f"{number(low)} to {number(high)}, mean {number(np.mean(value, dtype=np.float64))}"
+
+
+def is_finite(value: Any) -> bool:
+    """Whether every entry is a finite number."""
+    return bool(np.isfinite(value).all())
+
+
+def shown(text: str, most: int = 28) -> str:
+    """User text that is safe and short enough to draw: no control characters, one line."""
+    text = text[: 4 * most] + ("…" if len(text) > 4 * most else "")
+    text = " ".join("".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Cn", "Co") and c not in "\n\r\t" else c
+                            for c in text if unicodedata.category(c) != "Cf").split())
+    return text if len(text) <= most else text[: most - 9] + "…" + text[-8:]
+
+
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_ATOM, _POSTFIX, _TIMES, _PLUS = 4, 3, 2, 1  # how tightly a text binds
+_TRANSPARENT = {"identity", "broadcast_to", "reshape", "astype"}  # in a derivative these only put entries in place
+
+
+def written(op: Primitive, texts: list[str], bonds: list[int], shapes: list[tuple[int, ...]],
+            params: dict[str, Any] | None, same: bool = False) -> tuple[str, int]:
+    """An operation on operands that are texts already, and how tightly the result binds."""
+
+    def wrap(i: int, least: int) -> str:
+        return texts[i] if bonds[i] >= least else f"({texts[i]})"
+
+    symbol, params = op.symbol, params or {}
+    if op.name == "multiply":
+        if same:
+            return f"{wrap(0, _ATOM)}²", _POSTFIX
+        symbol = "⊙" if shapes[0] and shapes[1] else "·"
+    if op.name == "matmul" and len(shapes[0]) == len(shapes[1]) == 1:
+        return f"Σ {wrap(0, _TIMES)} ⊙ {wrap(1, _POSTFIX)}", _PLUS
+    if op.name == "constant_power":
+        exponent = number(params.get("exponent", 2))
+        if exponent.lstrip("−").isdigit():
+            return wrap(0, _ATOM) + exponent.replace("−", "-").translate(_SUPERSCRIPTS), _POSTFIX
+        return f"{wrap(0, _ATOM)}^{exponent}", _POSTFIX
+    if op.name == "getitem":
+        return f"{wrap(0, _ATOM)}[{_index(params.get('index'))}]", _ATOM
+    if symbol is not None and "{" not in symbol and len(texts) == 2:
+        level = _PLUS if symbol in ("+", "−") else _POSTFIX if symbol == "^" else _TIMES
+        right = level if symbol in ("+", "⊙", "·") else level + 1
+        left = _ATOM if symbol == "^" else level
+        return f"{wrap(0, left)} {symbol} {wrap(1, right)}", level
+    along = f" over axis {_index(params['axis'])}" if params.get("axis") is not None else ""
+    if symbol in ("Σ", "Π"):
+        return f"{symbol} {wrap(0, _POSTFIX)}{along}", _PLUS
+    if symbol is not None and "{0}" in symbol:
+        before, after = symbol.split("{0}", 1)[0][-1:], symbol.split("{0}", 1)[1][:1]
+        enclosed = (before, after) in (("(", ")"), ("|", "|"), ("⌊", "⌋"), ("⌈", "⌉"))
+        minus = symbol in ("−{0}", "+{0}")
+        try:
+            text = symbol.format(wrap(0, 0 if enclosed else _TIMES if minus else _ATOM), *texts[1:], **params)
+        except (LookupError, ValueError, AttributeError):
+            text = f"{op.name}({', '.join(texts)})"
+        return text, _ATOM if enclosed else _PLUS if minus else _POSTFIX
+    shape = f", {params['shape']}" if op.name in ("reshape", "broadcast_to") else ""
+    return f"{op.name}({', '.join(texts if len(texts) <= 4 else [*texts[:2], '…', texts[-1]])}{shape}){along}", _ATOM
+
+
+def _index(index: Any) -> str:
+    """An index or an axis as it is typed."""
+    parts = index if type(index) is tuple else (index,)
+    texts = []
+    for p in parts:
+        if isinstance(p, slice):
+            bounds = [str(b) if b is not None and not isinstance(b, np.ndarray) else "" for b in (p.start, p.stop)]
+            texts.append(":".join(bounds) + (f":{p.step}" if p.step is not None else ""))
+        elif p is Ellipsis:
+            texts.append("...")
+        elif p is None or isinstance(p, (int, np.integer)):
+            texts.append(str(p))
+        else:
+            texts.append(f"array{np.shape(p)}")
+    return ", ".join(texts)
+
+
+# ---------------------------------------------------------------- what is known of a graph
+
+class _Kept(dict[Tensor, Any]):
+    """Gradients that stay when the backward pass has used them."""
+
+    def pop(self, key: Tensor, default: Any = None) -> Any:
+        return self.get(key, default)
+
+
+class _Record:
+    """The graph of a result: its operations, names and gradients."""
+
+    def __init__(self, root: Tensor, gradients: bool, gradient: Any) -> None:
+        self.root = root
+        graph = Graph([root])
+        self.operations = graph.nodes
+        self.leaves = graph.leaves
+        self.variables = variable_names()
+        self.names: dict[Tensor, str] = {}
+        self.position = {t: i for i, t in enumerate(self.operations)}
+        if len(self.operations) <= 5000:
+            self.names = name_nodes(root, self.variables)
+        self.grads: dict[Tensor, Any] = {}
+        self.given = gradient is not None
+        if gradients and root.requires_grad and (gradient is not None or root.size == 1):
+            g = seed(root, gradient, "draw")
+            self.grads = _Kept({root: g.value if type(g) is Tensor else g})
+            with np.errstate(all="ignore"):
+                pull(list(self.operations), self.grads)
+
+    def named(self, t: Tensor) -> bool:
+        """Whether a person named it."""
+        return t.name is not None or id(t) in self.variables
+
+    def name(self, t: Tensor) -> str:
+        if t in self.names:
+            return shown(self.names[t])
+        if t.name is not None:
+            return shown(t.name)
+        if id(t) in self.variables:
+            return shown(self.variables[id(t)])
+        if t is self.root:
+            return "J"
+        return f"t{self.position[t] + 1}" if t in self.position else f"x{t.id}"
+
+    def operand(self, a: Any) -> str:
+        """What an operand is called in a formula."""
+        if type(a) is Tensor:
+            return self.name(a)
+        if isinstance(a, np.ndarray):
+            if id(a) in self.variables:
+                return shown(self.variables[id(a)])
+            return entries(a) if a.size <= 3 else f"array{a.shape}"
+        return str(a) if isinstance(a, (bool, np.bool_)) else number(a)
+
+    def formula(self, t: Tensor) -> str:
+        """How a result was made from its operands, without its own name."""
+        assert t.op is not None
+        texts = [self.operand(a) for a in t.args]
+        bonds = [_ATOM if not text.startswith("−") else _PLUS for text in texts]
+        same = len(t.args) == 2 and t.args[0] is t.args[1] and len(texts[0]) <= 1 and False
+        return shown(written(t.op, texts, bonds, [np.shape(_value(a)) for a in t.args], t.params, same)[0], 44)
+
+    # -- derivatives along one arrow
+
+    def along(self, t: Tensor, i: int) -> str:
+        """The local derivative of t with respect to its operand i: a number for numbers, else what flows back."""
+        a = t.args[i]
+        x, y = self.name(a), self.name(t)
+        if not t.size or not a.size:
+            return ""
+        if t.size == 1 and a.size <= 4:
+            d = self._rule(t, i, np.ones_like(np.asarray(t.value))[()])
+            d = np.zeros(a.shape) if d is None else np.asarray(d)
+            if d.shape != a.shape:
+                d = np.broadcast_to(d.sum() if not a.ndim else d, a.shape) if d.size <= a.size else d.reshape(a.shape)
+            return f"d{y}/d{x} = {entries(d)}" if a.size > 1 else f"d{y}/d{x} = {number(d.reshape(())[()])}"
+        return self._flow(t, i)
+
+    def _rule(self, t: Tensor, i: int, g: Any, *values: Any) -> Any:
+        op = t.op
+        assert op is not None
+        rule = op.rules_for(len(t.args))[i]
+        if rule is None:
+            return None
+        with np.errstate(all="ignore"):
+            return rule(g, *(values or (t.value, *map(_value, t.args))), **(t.params or {}))
+
+    def _flow(self, t: Tensor, i: int) -> str:
+        """The rule read as a formula: it is evaluated on Tensors, and the derivative so recorded is written out."""
+        a, y = t.args[i], self.name(t)
+        names: dict[Tensor, str] = {}
+
+        def stand_in(value: Any, name: str) -> Any:
+            if not hasattr(value, "shape"):
+                return value
+            s = leaf(value)
+            names[s] = name
+            return s
+
+        g = stand_in(self.grads[t], f"d{y}")
+        result = stand_in(t.value, y)
+        held = {id(b): stand_in(_value(b), self.operand(b)) for b in t.args}
+        with always_record():
+            d = self._rule(t, i, g, result, *[held[id(b)] for b in t.args])
+        x = self.operand(a)
+        assert t.op is not None
+        pointwise = t.op.kind == "pointwise"
+        if d is None:
+            return "0"
+        text = _derivation(d, names) if type(d) is Tensor else ""
+        if not text or len(text) > 32:
+            short = f"{t.op.name}′({x})" if len(t.args) == 1 else f"∂{y}/∂{x}"
+            text = f"d{y} ⊙ {short}" if pointwise else f"d{y} · ∂{y}/∂{x}"
+            text = text if len(text) <= 40 else f"d{y} · ∂"
+        extra = np.ndim(d) - a.ndim
+        if np.shape(d) != a.shape and np.size(d) > a.size:
+            axes = [k for k in range(np.ndim(d)) if k < extra or np.shape(d)[k] != a.shape[k - extra]]
+            if " + " in text or " − " in text:
+                text = f"({text})"
+            text = f"Σ {text}" + ("" if len(axes) == np.ndim(d) else f" over axis {', '.join(map(str, axes))}")
+        return text
+
+
+def _value(a: Any) -> Any:
+    return a.value if type(a) is Tensor else a
+
+
+def _derivation(d: Tensor, names: dict[Tensor, str]) -> str:
+    """A recorded derivative as a formula in the names of its leaves; empty where it would be long."""
+    nodes = Graph([d]).nodes
+    if len(nodes) > 12:
+        return ""
+    text: dict[Tensor, tuple[str, int]] = {t: (name, _ATOM) for t, name in names.items()}
+    for t in nodes:
+        assert t.op is not None
+        parts = []
+        for a in t.args:
+            if type(a) is Tensor:
+                if a not in text:
+                    return ""
+                parts.append(text[a])
+            elif isinstance(a, np.ndarray):
+                return ""
+            else:
+                parts.append((number(a), _ATOM if a >= 0 else _PLUS))
+        if t.op.name in _TRANSPARENT:
+            text[t] = parts[0]
+            continue
+        same = len(t.args) == 2 and t.args[0] is t.args[1]
+        text[t] = written(t.op, [p[0] for p in parts], [p[1] for p in parts], [np.shape(_value(a)) for a in t.args],
+                          t.params, same)
+        if len(text[t][0]) > 60:
+            return ""
+    return text[d][0] if d in text else ""
+
+
+# ---------------------------------------------------------------- boxes and arrows
+
+Row = list[tuple[str, str]]  # pieces of text with their style: name, plain, quiet, gradient, bad
+
+
+class _Box:
+    """What is drawn of a leaf, a constant, a result, a group."""
+
+    __slots__ = ("frames", "id", "kind", "rows", "title")
+
+    def __init__(self, kind: str, title: str, rows: list[Row], frames: tuple[Frame, ...]) -> None:
+        self.kind, self.title, self.rows, self.frames = kind, title, rows, frames
+        self.id = ""
+
+
+class _Arrow:
+    __slots__ = ("back", "head", "kind", "label", "tail")
+
+    def __init__(self, tail: _Box, head: _Box, kind: str, back: bool = False, label: str = "") -> None:
+        self.tail, self.head, self.kind, self.back, self.label = tail, head, kind, back, label
+
+
+class _Leaves:
+    """Leaves and constants that are drawn as one box, and where they go: (token, operand) pairs."""
+
+    __slots__ = ("items", "uses")
+
+    def __init__(self, uses: frozenset[tuple[int, int]]) -> None:
+        self.uses = uses
+        self.items: list[Any] = []
+
+
+def _leaves_of(record: _Record, tokens: list[Token]) -> tuple[list[_Leaves], dict[int, list[Any]]]:
+    """The leaves to draw, and those drawn inside a token: a group's parameters."""
+    place = np.empty(len(record.operations), np.int64)
+    for k, token in enumerate(tokens):
+        for copy in token.copies:
+            place[copy] = k
+    where = place.tolist()
+    held: dict[int, Any] = {}
+    uses: dict[int, set[tuple[int, int]]] = {}
+    fed: set[int] = set()  # tokens that something recorded flows into
+    for k, t in zip(where, record.operations, strict=True):
+        assert t.op is not None
+        variadic = t.op.variadic
+        for i, a in enumerate(t.args):
+            if type(a) is Tensor:
+                if a.op is not None and a.requires_grad:
+                    if where[record.position[a]] != k:
+                        fed.add(k)
+                    continue
+            elif not isinstance(a, np.ndarray):
+                continue
+            if id(a) not in held:
+                held[id(a)] = a
+                uses[id(a)] = set()
+            uses[id(a)].add((k, 0 if variadic else i))
+    groups: dict[Any, _Leaves] = {}
+    inside: dict[int, list[Any]] = {}
+    sizes: dict[frozenset[tuple[int, int]], int] = {}
+    frozen = {key: frozenset(u) for key, u in uses.items()}
+    for u in frozen.values():
+        sizes[u] = sizes.get(u, 0) + 1
+    for key, a in held.items():
+        u = frozen[key]
+        owners = {k for k, _ in u}
+        k = next(iter(owners))
+        tracked = type(a) is Tensor and a.requires_grad
+        known = tracked or id(a) in record.variables
+        if len(owners) == 1 and tokens[k].kind != "operation" and (
+                tokens[k].kind == "earlier" or not known or (tracked and k in fed)):
+            inside.setdefault(k, []).append(a)
+            continue
+        many = any(len(tokens[o].copies) > 1 for o in owners) or (sizes[u] > 3 and len(u) == 1)
+        together: Any = (u, tracked) if many else key
+        groups.setdefault(together, _Leaves(u)).items.append(a)
+    if not record.operations:
+        groups[0] = _Leaves(frozenset())
+        groups[0].items.append(record.root)
+    return list(groups.values()), inside
+
+
+class _Sketch:
+    """Boxes, arrows and a caption: the picture before it is written as DOT or as text."""
+
+    def __init__(self, record: _Record, most: int) -> None:
+        self.record = record
+        operations = record.operations
+        self.tokens = collapse(operations, groups_of(operations), most,
+                               lambda tokens: len(tokens) + len(_leaves_of(record, tokens)[0]))
+        self.collapsed = any(t.kind != "operation" or len(t.copies) > 1 for t in self.tokens)
+        leaves, self.inside = _leaves_of(record, self.tokens)
+        where = [(0, 0)] * len(operations)
+        for k, token in enumerate(self.tokens):
+            for c, copy in enumerate(token.copies):
+                for i in copy:
+                    where[i] = (k, c)
+        self.where = where
+        self.arrows: list[_Arrow] = []
+        links = self._links()
+        boxes = [self._token_box(k, token) for k, token in enumerate(self.tokens)]
+        first_use: dict[int, list[_Box]] = {}
+        into: dict[tuple[int, int], list[_Box]] = {}
+        for group in leaves:
+            box = self._leaf_box(group)
+            first_use.setdefault(min((k for k, _ in group.uses), default=0), []).append(box)
+            for k, i in group.uses:
+                into.setdefault((k, i), []).append(box)
+        self.boxes: list[_Box] = []
+        for k, box in enumerate(boxes):
+            self.boxes += first_use.get(k, [])
+            token = self.tokens[k]
+            if token.kind == "operation":
+                self._operation_arrows(k, token, box, boxes, into, links)
+            else:
+                self._group_arrows(k, box, boxes, into, links)
+            self.boxes.append(box)
+        if not boxes:
+            self.boxes += first_use.get(0, [])
+        self.root = boxes[self.where[-1][0]] if operations else self.boxes[0]
+        for n, box in enumerate(self.boxes):
+            box.id = f"n{n + 1}"
+        self.caption = self._caption(len(operations))
+
+    # -- what is linked with what
+
+    def _links(self) -> dict[int, dict[tuple[int, int, str], None]]:
+        """For every token, where its operands come from: (operand, token, kind of arrow)."""
+        record, where, tokens = self.record, self.where, self.tokens
+        links: dict[int, dict[tuple[int, int, str], None]] = {k: {} for k in range(len(tokens))}
+        self.outputs: dict[int, dict[int, None]] = {}
+        position = record.position
+        for j, t in enumerate(record.operations):
+            k, copy = where[j]
+            token = tokens[k]
+            single = token.kind == "operation"
+            assert t.op is not None
+            for i, a in enumerate(t.args):
+                if type(a) is not Tensor or a not in position:
+                    continue
+                source = position[a]
+                m, source_copy = where[source]
+                if m == k and copy == source_copy:
+                    continue
+                self.outputs.setdefault(m, {})[source] = None
+                kind = "forward" if m < k else "turn"
+                links[k][(i if single and not (t.op.variadic and len(token.copies) > 1) else 0, m, kind)] = None
+        if record.operations:
+            self.outputs.setdefault(where[-1][0], {})[len(record.operations) - 1] = None
+        return links
+
+    def _operation_arrows(self, k: int, token: Token, box: _Box, boxes: list[_Box],
+                          into: dict[tuple[int, int], list[_Box]],
+                          links: dict[int, dict[tuple[int, int, str], None]]) -> None:
+        record = self.record
+        t = record.operations[token.first]
+        assert t.op is not None
+        single = len(token.copies) == 1
+        sources: dict[int, list[tuple[int, str]]] = {}
+        for i, m, kind in links[k]:
+            sources.setdefault(i, []).append((m, kind))
+        for i, a in enumerate(t.args):
+            slot = 0 if t.op.variadic else i
+            if single:
+                back = type(a) is Tensor and a in record.grads and t in record.grads
+                if type(a) is Tensor and a in record.position:
+                    m = self.where[record.position[a]][0]
+                    plain = self.tokens[m].kind == "operation" and len(self.tokens[m].copies) == 1
+                    label = record.along(t, i) if back and plain else ""
+                    self.arrows.append(_Arrow(boxes[m], box, "forward", back, label))
+                elif type(a) is Tensor or isinstance(a, np.ndarray):
+                    for leaf_box in self._leaf_boxes(a, into.get((k, slot), [])):
+                        label = record.along(t, i) if back and leaf_box.kind != "leaves" else ""
+                        arrow = _Arrow(leaf_box, box, "forward", back, label)
+                        if leaf_box.kind != "leaves" or not any(x.tail is leaf_box and x.head is box
+                                                                for x in self.arrows[-len(t.args):]):
+                            self.arrows.append(arrow)
+                else:
+                    self._number_arrow(a, box)
+                continue
+            for leaf_box in into.get((k, slot), []) if not t.op.variadic or i == 0 else []:
+                self.arrows.append(_Arrow(leaf_box, box, "forward", leaf_box.kind in ("leaf", "leaves")
+                                          and bool(record.grads)))
+            for m, kind in sources.get(i, []):
+                self.arrows.append(_Arrow(boxes[m], box, kind, kind == "forward" and bool(record.grads)))
+            if not isinstance(a, (Tensor, np.ndarray)):
+                others = [record.operations[copy[0]].args for copy in token.copies]
+                if all(i < len(args) and type(args[i]) is type(a) and args[i] == a for args in others):
+                    self._number_arrow(a, box)
+
+    def _leaf_boxes(self, a: Any, boxes: list[_Box]) -> list[_Box]:
+        return [b for b in boxes if any(a is item for item in self.items_of[b])]
+
+    def _number_arrow(self, a: Any, box: _Box) -> None:
+        text = self.record.operand(a)
+        small = _Box("number", text, [[(text, "quiet")]], box.frames)
+        self.boxes.append(small)
+        self.arrows.append(_Arrow(small, box, "constant"))
+
+    def _group_arrows(self, k: int, box: _Box, boxes: list[_Box], into: dict[tuple[int, int], list[_Box]],
+                      links: dict[int, dict[tuple[int, int, str], None]]) -> None:
+        flows = bool(self.record.grads)
+        feeding = dict.fromkeys(b for (m, _), found in sorted(into.items(), key=lambda item: item[0]) if m == k
+                                for b in found)
+        for b in feeding:
+            self.arrows.append(_Arrow(b, box, "forward", flows and b.kind in ("leaf", "leaves")))
+        for m, kind in dict.fromkeys((m, kind) for _, m, kind in links[k]):
+            self.arrows.append(_Arrow(boxes[m], box, kind, flows and kind == "forward"))
+
+    # -- what stands in the boxes
+
+    items_of: dict[_Box, list[Any]]
+
+    def _value_row(self, value: Any) -> Row:
+        style = "plain" if is_finite(value) else "bad"
+        if not np.ndim(value):
+            return [(summary(value), style)]
+        return [(f"{np.shape(value)}".replace(",)", ",)"), "quiet"), ("  " + summary(value), style)]
+
+    def _gradient_row(self, t: Tensor) -> Row | None:
+        g = self.record.grads.get(t)
+        if g is None:
+            return None
+        x, J = self.record.name(t), self.record.name(self.record.root)
+        style = "gradient" if is_finite(g) else "bad"
+        if t is self.record.root:
+            return [(f"d{x}: given, {summary(g)}" if self.record.given else f"d{J}/d{J} = 1", style)]
+        text = summary(g)
+        if not np.ndim(g):
+            text = f"d{x} = d{J}/d{x} = {text}" if 2 * len(x) + len(J) <= 12 else f"d{x} = {text}"
+        else:
+            text = f"d{x} = {text}" if np.size(g) <= 4 else f"d{x}: {text}"
+        return [(text, style)]
+
+    def _leaf_box(self, group: _Leaves) -> _Box:
+        if not hasattr(self, "items_of"):
+            self.items_of = {}
+        record = self.record
+        a = group.items[0]
+        value = _value(a)
+        frames = self._leaf_frames(group)
+        if len(group.items) > 1:
+            texts = [record.operand(x) for x in group.items]
+            named = any(record.named(x) if type(x) is Tensor else id(x) in record.variables for x in group.items)
+            shapes = list(dict.fromkeys(str(np.shape(_value(x))) for x in group.items))
+            title = span(texts) if named else "inputs" if type(a) is Tensor else "constants"
+            rows: list[Row] = [[(title, "name"), (f"  ×{len(group.items)}", "times")]]
+            if shapes != ["()"]:
+                rows.append([(", ".join(shapes) if len(shapes) <= 3 else f"{shapes[0]}, …, {shapes[-1]}", "quiet")])
+            tracked = type(a) is Tensor and a.requires_grad
+            if tracked:
+                rows += self._sizes_row(f"d{title}", group.items)
+            box = _Box("leaves" if tracked else "constants", title, rows, frames)
+        elif type(a) is Tensor and (a.requires_grad or a is record.root):
+            rows = [[(record.name(a), "name")], self._value_row(value)]
+            gradient = self._gradient_row(a)
+            box = _Box("leaf", record.name(a), rows + ([gradient] if gradient else []), frames)
+        else:
+            title = record.operand(a)
+            known = type(a) is Tensor or id(a) in record.variables
+            rows = [[(title, "name" if known else "plain")]]
+            if known:
+                rows.append([(t, "quiet") for t, _ in self._value_row(value)])
+            box = _Box("constant", title, rows, frames)
+        self.items_of[box] = group.items
+        return box
+
+    def _leaf_frames(self, group: _Leaves) -> tuple[Frame, ...]:
+        """Inside the borders that surround all its uses; a leaf shared by the copies stands outside."""
+        paths = [self.tokens[k].frames for k in sorted({k for k, _ in group.uses})]
+        if not paths:
+            return ()
+        common: list[Frame] = []
+        for level in zip(*paths, strict=False):
+            if any(f is not level[0] for f in level) or (level[0].copies > 1 and len(group.items) == 1):
+                break
+            common.append(level[0])
+        return tuple(common)
+
+    def _sizes_row(self, title: str, copies: list[Tensor]) -> list[Row]:
+        """How large the derivatives are in the first and in the last copy: whether they vanish on the way."""
+        grads = [self.record.grads.get(t) for t in (copies[0], copies[-1])]
+        if any(g is None or not np.size(g) for g in grads):
+            return []
+        if all(np.ndim(g) == 0 for g in grads):
+            return [[(f"{title}: {number(grads[0])} … {number(grads[1])}", "gradient")]]
+        first, last = (float(np.abs(g).mean(dtype=np.float64)) for g in grads)
+        return [[(f"mean |{title}|: {number(f'{first:.2g}')} … {number(f'{last:.2g}')}", "gradient")]]
+
+    def _token_box(self, k: int, token: Token) -> _Box:
+        record = self.record
+        operations = record.operations
+        times = len(token.copies)
+        if token.kind == "operation" and times == 1:
+            t = operations[token.first]
+            rows: list[Row] = [[(record.name(t), "name"), (f" = {record.formula(t)}", "plain")],
+                               self._value_row(t.value)]
+            gradient = self._gradient_row(t)
+            kind = "root" if t is record.root else "result"
+            return _Box(kind, record.name(t), rows + ([gradient] if gradient else []), token.frames)
+        if token.kind == "operation":
+            copies = [operations[copy[0]] for copy in token.copies]
+            t = copies[0]
+            assert t.op is not None
+            named = [x for x in copies if record.named(x)]
+            title = span([record.name(x) for x in named]) if named else t.op.name
+            rows = [[(title, "name"), (f"  ×{times}", "times")]]
+            symbol = t.op.symbol.replace("{0}", "·") if t.op.symbol and "{" in t.op.symbol else t.op.symbol
+            described = t.op.name if not symbol or symbol == t.op.name else f"{t.op.name}  {symbol}"
+            shapes = list(dict.fromkeys(str(x.shape) for x in copies))
+            rows.append([(described if title != t.op.name else symbol or "", "plain")])
+            if shapes != ["()"]:
+                rows[-1].append(("  " + (shapes[0] if len(shapes) == 1 else f"{shapes[0]} … {shapes[-1]}"), "quiet"))
+            else:
+                rows.append([(f"{number(copies[0].value)} … {number(copies[-1].value)}", "plain")])
+            rows = [row for row in rows if any(text.strip() for text, _ in row)]
+            root = any(x is record.root for x in copies)
+            return _Box("root" if root else "results", title,
+                        rows + self._sizes_row(f"d{title}" if named else "d", copies), token.frames)
+        inner = [operations[i] for copy in token.copies for i in copy]
+        names = [x.op.name for x in inner if x.op is not None]
+        if token.kind == "earlier":
+            title = f"{len(inner):,} earlier operations".replace(",", " ")
+            rows = [[(title, "name")], [(tally(names), "quiet")]]
+        else:
+            title = span([shown(label) for label in token.labels])
+            rows = [[(title, "name")] + ([(f"  ×{times}", "times")] if times > 1 else [])]
+            first = [operations[i] for i in token.copies[0]]
+            kinds = [x.op.name for x in first if x.op is not None]
+            rows.append([(", ".join(kinds) if len(kinds) <= 4 else f"{len(kinds)} operations: {tally(kinds)}", "quiet")])
+        absorbed = self.inside.get(k, [])
+        if absorbed:
+            texts = [f"{record.operand(a)} {np.shape(_value(a))}" if np.ndim(_value(a)) else record.operand(a)
+                     for a in absorbed[:3]]
+            more = f" and {len(absorbed) - 3} more" if len(absorbed) > 3 else ""
+            rows.append([("with " + ", ".join(texts) + more, "quiet")])
+        out = list(self.outputs.get(k, {}))
+        if times == 1 and len(out) <= 2:
+            for i in out:
+                t = operations[i]
+                rows.append([(record.name(t), "name"), ("  ", "plain"), *self._value_row(t.value)])
+                gradient = self._gradient_row(t)
+                rows += [gradient] if gradient else []
+        elif times > 1:
+            rows += self._sizes_row("d", [operations[copy[-1]] for copy in token.copies])
+        root = any(x is record.root for x in inner)
+        return _Box("group root" if root else "group", title, rows, token.frames)
+
+    def _caption(self, operations: int) -> list[str]:
+        lines = []
+        J = self.record.name(self.record.root)
+        if self.record.grads and operations:
+            lines.append(f"Solid arrows: forward. Dashed: derivatives flow back, each with its part of the chain rule. "
+                         f"dx means d{J}/dx.")
+        if self.collapsed:
+            drawn = len([b for b in self.boxes if b.kind != "number"])
+            lines.append(f"{operations:,} operations drawn as {drawn} boxes: what repeats is drawn once, with ×; "
+                         "max_nodes draws more.".replace(",", " ", 1))
+        return lines
+
+
+# ---------------------------------------------------------------- DOT
+
+_FONT = "Helvetica"
+_STYLES = {  # before and after a piece of text
+    "name": ("<B>", "</B>"),
+    "plain": ("", ""),
+    "quiet": (f'<FONT COLOR="{QUIET}" POINT-SIZE="10">', "</FONT>"),
+    "gradient": (f'<FONT COLOR="{BACKWARD}">', "</FONT>"),
+    "times": (f'<FONT COLOR="{LEAF_LINE}"><B>', "</B></FONT>"),
+    "bad": (f'<FONT COLOR="{BAD}"><B>', "</B></FONT>"),
+}
+_LOOKS: dict[str, dict[str, str]] = {
+    "leaf": {"fillcolor": LEAF_FILL, "color": LEAF_LINE},
+    "leaves": {"fillcolor": LEAF_FILL, "color": LEAF_LINE, "peripheries": "2"},
+    "constant": {"fillcolor": "#FFFFFF", "color": "#BDBDBD", "style": "filled,dotted", "fontsize": "10"},
+    "constants": {"fillcolor": "#FFFFFF", "color": "#BDBDBD", "style": "filled,dotted", "fontsize": "10"},
+    "number": {"shape": "plain", "fontsize": "11"},
+    "result": {},
+    "results": {"peripheries": "2"},
+    "root": {"fillcolor": ROOT_FILL, "penwidth": "1.8", "color": INK},
+    "group": {"fillcolor": GROUP_FILL, "style": "filled,rounded,bold"},
+    "group root": {"fillcolor": ROOT_FILL, "style": "filled,rounded,bold", "color": INK},
+}
+
+
+def _escape(text: str) -> str:
+    """Text inside an HTML-like label: markup is text, and a backslash starts no escape of Graphviz."""
+    return html.escape(text, quote=True).replace("\\", "\\\\")
+
+
+def _label(rows: list[Row]) -> str:
+    cells = []
+    for row in rows:
+        text = "".join(_STYLES[style][0] + _escape(piece) + _STYLES[style][1] for piece, style in row if piece)
+        port = ' PORT="g"' if any(style == "gradient" for _, style in row) else ' PORT="v"' if row is rows[0] else ""
+        cells.append(f'<TR><TD ALIGN="LEFT"{port}>{text or " "}</TD></TR>')
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{"".join(cells)}</TABLE>>'
+
+
+def _dot(sketch: _Sketch, direction: str) -> str:
+    try:
+        import graphviz
+    except ImportError as error:
+        raise MissingExtraError("draw: the graphviz package writes the picture and is not installed. "
+                                "Install it with pip install graphviz.") from error
+    graph = graphviz.Digraph("computation graph")
+    graph.attr("graph", rankdir={"right": "LR", "down": "TB", "up": "BT"}[direction], bgcolor="white", ordering="in",
+               nodesep="0.25", ranksep="0.3" if direction == "right" else "0.35", fontname=_FONT, fontsize="10",
+               fontcolor=QUIET, labelloc="b", pad="0.15", tooltip=" ",
+               label="<" + '<BR ALIGN="LEFT"/>'.join(map(_escape, sketch.caption)) + '<BR ALIGN="LEFT"/>>'
+               if sketch.caption else "")
+    graph.attr("node", shape="box", style="filled,rounded", fillcolor=RESULT_FILL, color=RESULT_LINE, fontname=_FONT,
+               fontsize="12", fontcolor=INK, margin="0.09,0.05", height="0.3", width="0.3")
+    graph.attr("edge", color=FORWARD, fontname=_FONT, fontsize="10", fontcolor=BACKWARD, arrowsize="0.7")
+    _frames(graph, sketch.boxes)
+    for arrow in sketch.arrows:
+        ends = arrow.tail.id, arrow.head.id
+        if arrow.kind == "turn":
+            graph.edge(*ends, style="dotted", constraint="false", fontcolor=QUIET, label="next", color=LEAF_LINE,
+                       penwidth="1.4")
+        elif arrow.kind == "constant":
+            graph.edge(*ends, color="#BDBDBD", arrowsize="0.5")
+        else:
+            label = f"<{_escape(arrow.label)}>" if arrow.label else None
+            if not arrow.back:
+                graph.edge(*ends, color="#9E9E9E" if arrow.tail.kind.startswith("constant") else None)
+            else:
+                graph.edge(*ends, label=" " if direction != "right" else None)
+                graph.edge(*ends, dir="back", style="dashed", color=BACKWARD, label=label)
+    return str(graph.source)
+
+
+_NESTED = 12  # borders inside each other that are drawn
+
+
+def _frames(graph: Any, boxes: list[_Box]) -> None:
+    """The boxes, each inside its borders."""
+    children: dict[Frame | None, dict[Any, None]] = {None: {}}
+    for box in boxes:
+        outer: Frame | None = None
+        for frame in box.frames[:_NESTED]:
+            children[outer][frame] = None
+            children.setdefault(frame, {})
+            outer = frame
+        children[outer][box] = None
+    stack: list[Any] = list(reversed(children[None]))
+    count = 0
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            graph.body.append(item)
+        elif isinstance(item, _Box):
+            graph.node(item.id, label=_label(item.rows), **_LOOKS[item.kind])
+        else:
+            count += 1
+            text = span([shown(label, 40) for label in item.labels]) if item.labels else "repeated"
+            name = f"<B>{_escape(text)}</B>" if item.labels else _escape(text)
+            times = f'  <FONT COLOR="{LEAF_LINE}"><B>×{item.copies}</B></FONT>' if item.copies > 1 else ""
+            graph.body.append(f"\tsubgraph cluster_{count} {{\n")
+            graph.body.append(f'\t\tgraph [label=<{name}{times}> labelloc=t labeljust=l style="rounded,filled" '
+                              f'color="{LEAF_LINE if item.copies > 1 else FRAME_LINE}" fillcolor="{FRAME_FILL}" '
+                              f'fontsize=11 fontcolor="{INK}" margin=10]\n')
+            stack.append("\t}\n")
+            stack += reversed(children[item])
+
+
+# ---------------------------------------------------------------- the same as text
+
+def _text(sketch: _Sketch) -> str:
+    """The picture for a terminal: a tree that grows from the result, with values and derivatives in columns."""
+    feeding: dict[_Box, dict[_Box, None]] = {}
+    for arrow in sketch.arrows:
+        if arrow.kind == "forward":
+            feeding.setdefault(arrow.head, {})[arrow.tail] = None
+    lines: list[tuple[str, str, str]] = []
+    met: set[_Box] = set()
+    stack: list[tuple[_Box, str, str]] = [(sketch.root, "", "")]
+    while stack:
+        box, branch, below = stack.pop()
+        first = "".join(text for text, _ in box.rows[0])
+        if box in met and feeding.get(box):
+            lines.append((branch + first + "  (above)", "", ""))
+            continue
+        value = "; ".join("".join(text for text, _ in row).strip() for row in box.rows[1:]
+                          if not any(style == "gradient" for _, style in row))
+        gradient = "; ".join("".join(text for text, _ in row) for row in box.rows[1:]
+                             if any(style == "gradient" for _, style in row))
+        lines.append((branch + first, "" if box in met else value, "" if box in met else gradient))
+        met.add(box)
+        inputs = list(feeding.get(box, {}))
+        for n, child in reversed(list(enumerate(inputs))):
+            last = n == len(inputs) - 1
+            stack.append((child, below + ("└ " if last else "├ "), below + ("  " if last else "│ ")))
+    widths = [max(len(line[c]) for line in lines) for c in (0, 1)]
+    out = [f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}".rstrip() for a, b, c in lines]
+    return "\n".join(out + [line for line in sketch.caption if "boxes" in line])
+
+
+# ---------------------------------------------------------------- the picture
+
+class Picture:
+    """A drawn graph. A notebook shows it; `.save("J.svg")` writes it; `print` gives it as text.
+
+    dot : the DOT text, the same bytes for the same graph.
+
+    >>> import tinygrad_edu as tg
+    >>> a, b = tg.Tensor(5, name="a"), tg.Tensor(3, name="b")
+    >>> print(tg.draw(a * b))
+    J = a · b   15   dJ/dJ = 1
+    ├ a         5    da = dJ/da = 3
+    └ b         3    db = dJ/db = 5
+    """
+
+    def __init__(self, dot: str, text: str, title: str, boxes: int, arrows: int, titles: dict[str, str]) -> None:
+        self.dot = dot
+        self._text, self._title, self._boxes, self._arrows, self._titles = text, title, boxes, arrows, titles
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return (f"<Picture of {self._title}: {self._boxes} boxes, {self._arrows} arrows; "
+                '.save("picture.svg") writes it, print() shows it as text>')
+
+    def render(self, kind: str = "svg") -> bytes:
+        """The picture as the bytes of an svg, png, pdf or dot file.
+
+        Raises MissingExtraError where no Graphviz is found, ValueError (a PictureError) for another kind.
+        """
+        if kind == "dot":
+            return self.dot.encode()
+        if kind not in FORMATS:
+            raise PictureError(f"render: {shown(str(kind))} is none of svg, png, pdf and dot.")
+        data = render(self.dot, kind)
+        return self._readable(data.decode()).encode() if kind == "svg" else data
+
+    def _readable(self, svg: str) -> str:
+        """Titles that say what an element is, where Graphviz writes its own identifiers."""
+
+        def title(found: re.Match[str]) -> str:
+            ids = html.unescape(found[1]).split("->")
+            if all(i in self._titles for i in ids):
+                return f"<title>{html.escape(' → '.join(self._titles[i] for i in ids))}</title>"
+            return f"<title>{html.escape(self._title)}</title>" if found[1].startswith("computation") else ""
+
+        return re.sub(r"<title>(.*?)</title>", title, svg)
+
+    @property
+    def svg(self) -> str:
+        """The picture as an <svg> element, to be put into a page."""
+        text = self.render("svg").decode()
+        return text[text.index("<svg"):]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture; the suffix (.svg, .png, .pdf or .dot) says as what. The file appears whole or not at all.
+
+        Raises PictureError (an OSError and a ValueError) for another suffix or a place that cannot be written.
+        """
+        place = Path(path)
+        kind = place.suffix.lower().lstrip(".")
+        kind = {"gv": "dot"}.get(kind, kind)
+        if kind not in FORMATS:
+            raise PictureError(f"save: {shown(str(place), 60)}: a picture is saved as .svg, .png, .pdf or .dot. "
+                               f'Write save("{shown(place.stem or "picture")}.svg").')
+        data = self.render(kind)
+        try:
+            _write_whole(place, data)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise PictureError(f"save: {shown(str(place), 60)} cannot be written: {reason}. "
+                               "Choose a folder that exists and that you may write to.") from error
+        return place
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the picture, or the text where nothing can render it."""
+        try:
+            return {"image/svg+xml": self.svg, "text/plain": repr(self)}
+        except MissingExtraError as error:
+            return {"text/plain": f"{self}\n\n{error}"}
+
+
+def _write_whole(place: Path, data: bytes) -> None:
+    """Write beside the place and rename, so that nobody ever reads half a file."""
+    folder = place.parent
+    if place.is_dir():
+        raise IsADirectoryError(21, "it is a folder")
+    handle, temporary = tempfile.mkstemp(prefix=".picture-", suffix=place.suffix, dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        try:
+            mode = place.stat().st_mode & 0o777
+        except OSError:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        os.chmod(temporary, mode)
+        os.replace(temporary, place)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def draw(J: Tensor, *, gradients: bool = True, gradient: Any = None, max_nodes: int = 50,
+         direction: str | None = None) -> Picture:
+    """Draw the graph that J was computed with.
+
+    Every result shows its formula, its shape, its value (of a large array the range and the mean) and its derivative
+    (dx stands for dJ/dx); every arrow shows the local derivative: a number between numbers, the step of the chain rule
+    between arrays. Derivatives are computed for the picture; nobody's `.grad` changes. Names are the `name=` of a
+    Tensor, else the variables of the caller.
+
+    Parameters
+    ----------
+    J : a Tensor, of any shape. Without a `gradient`, derivatives are shown where J is one number.
+    gradients : False leaves the derivatives out.
+    gradient : the weights of J's entries, of J's shape, where J is not one number.
+    max_nodes : more boxes than this are collapsed: scopes to one box, repetitions to one copy with its count, and
+        what still is too much into one box of earlier operations.
+    direction : "right", "down" or "up"; by default short graphs run to the right and long ones down.
+
+    Returns a Picture. Raises StaleError if a leaf was changed after J was computed, ShapeError for a `gradient` of
+    another shape.
+
+    >>> import tinygrad_edu as tg
+    >>> a, b, c = tg.Tensor(5), tg.Tensor(3), tg.Tensor(2)
+    >>> u = b * c
+    >>> v = a + u
+    >>> J = 3 * v
+    >>> print(tg.draw(J))
+    J = 3 · v       33   dJ/dJ = 1
+    └ v = a + u     11   dv = dJ/dv = 3
+      ├ a           5    da = dJ/da = 3
+      └ u = b · c   6    du = dJ/du = 3
+        ├ b         3    db = dJ/db = 6
+        └ c         2    dc = dJ/dc = 9
+    """
+    if type(J) is not Tensor:
+        raise DTypeError(f"draw: got {type(J).__name__}, which does not know how it was made. Draw a Tensor: "
+                         "a = Tensor(5); J = 3 * a; draw(J).")
+    if isinstance(max_nodes, bool) or not isinstance(max_nodes, int) or max_nodes < 1:
+        raise ValueError(f"draw: max_nodes is a whole number of boxes, at least 1, not {max_nodes!r}.")
+    if direction not in (None, "right", "down", "up"):
+        raise ValueError(f'draw: direction is "right", "down" or "up", not {direction!r}.')
+    record = _Record(J, gradients, gradient)
+    sketch = _Sketch(record, max_nodes)
+    dot = _dot(sketch, direction or ("right" if _depth(sketch) <= 6 else "down"))
+    boxes = [b for b in sketch.boxes if b.kind != "number"]
+    return Picture(dot, _text(sketch), record.name(J), len(boxes), len(sketch.arrows),
+                   {b.id: b.title for b in sketch.boxes})
+
+
+def _depth(sketch: _Sketch) -> int:
+    """The number of boxes on the longest way to the result."""
+    depth: dict[_Box, int] = {}
+    incoming: dict[_Box, list[_Box]] = {}
+    for arrow in sketch.arrows:
+        if arrow.kind == "forward":
+            incoming.setdefault(arrow.head, []).append(arrow.tail)
+    for box in sketch.boxes:
+        depth[box] = 1 + max((depth.get(tail, 0) for tail in incoming.get(box, [])), default=0)
+    return max(depth.values(), default=1)
