@@ -210,12 +210,20 @@ def _fit(d: Any, value: Any) -> Any:
 
 def _to_shape(d: Any, shape: tuple[int, ...]) -> Any:
     """Sum what was broadcast, spread what was not expanded."""
-    if d.ndim == len(shape):
-        axes = [i for i, n in enumerate(shape) if n == 1 != d.shape[i]]
-        if axes and type(d) is ndarray:
-            return np.add.reduce(d, axis=axes[0] if len(axes) == 1 else tuple(axes), keepdims=True)
-        return (sum_to if axes else broadcast_to)(d, shape=shape)
+    key = (d.shape, shape)
+    axes = _summed.get(key)
+    if axes is None:
+        if len(_summed) > 10_000:
+            _summed.clear()
+        same = d.ndim == len(shape)
+        axes = tuple([i for i, n in enumerate(shape) if n == 1 != d.shape[i]]) if same else ()
+        _summed[key] = axes = axes[0] if len(axes) == 1 else axes
+    if axes != ():
+        return np.add.reduce(d, axis=axes, keepdims=True) if type(d) is ndarray else sum_to(d, shape=shape)
     return (sum_to if d.ndim > len(shape) else broadcast_to)(d, shape=shape)
+
+
+_summed: dict[Any, Any] = {}  # (shape, shape wanted) -> the axes to sum: the same few in every step
 
 
 def _fit_recorded(d: Any, value: Any) -> Tensor:

@@ -61,8 +61,6 @@ def _flatten_items(items: list[Any], build: Callable[[list[Any]], Any]) -> tuple
 
 def _as_input(x: Any) -> tuple[Tensor, bool]:
     """A fresh Tensor to differentiate by, and whether it hangs on a graph outside."""
-    if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:
-        return leaf(x), False
     if type(x) is Tensor:
         if x.requires_grad and recording():
             return identity(x), True
@@ -92,8 +90,11 @@ class _Recording:
         since = next_id()
         call, outside = self.track(f, args, argnums)
         outer = recording()
-        with always_record():
+        if outer:
             result = f(*call, **kwargs)
+        else:
+            with always_record():
+                result = f(*call, **kwargs)
         self.aux = None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -110,7 +111,7 @@ class _Recording:
         self.graph = Graph(self.outputs, self.inputs, since)
         # a derivative that depends on something tracked outside must itself be recorded
         self.record = outer and (outside or self.graph.outside)
-        self.path = self.graph.path(self.inputs)
+        self.path = self.graph.depending_on(self.inputs) if self.graph.mixed else None
 
     def track(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> tuple[list[Any], bool]:
         """Put fresh Tensors in the place of the arrays to differentiate by; whether any hangs on a graph outside."""
@@ -123,7 +124,12 @@ class _Recording:
                 raise ValueError(f"{getattr(f, '__name__', 'f')}: argnums names argument {i}, but {len(args)} positional "
                                  "arguments are given. Pass the arguments to differentiate by position.")
             x = args[i]
-            leaves, build = ([x], _only) if type(x) is ndarray else flatten(x)
+            if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:  # the usual case, without the machinery of nests
+                call[i] = t = leaf(x)
+                self.inputs.append(t)
+                builders.append((1, _only))
+                continue
+            leaves, build = flatten(x)
             tracked = []
             for value in leaves:
                 t, linked = _as_input(value)
@@ -132,29 +138,29 @@ class _Recording:
             call[i] = build(tracked)
             self.inputs += tracked
             builders.append((len(tracked), build))
-
-        def rebuild(leaves: Sequence[Any]) -> Any:
-            out, start = [], 0
-            for count, build in builders:
-                out.append(build(leaves[start : start + count]))
-                start += count
-            return out[0] if single else tuple(out)
-
-        self.rebuild_inputs = rebuild
+        self.builders, self.single = builders, single
         return call, outside
+
+    def rebuild_inputs(self, leaves: Sequence[Any]) -> Any:
+        """One result per input, nested as the arguments were."""
+        if all([build is _only for _, build in self.builders]):
+            return leaves[0] if self.single else tuple(leaves)
+        out, start = [], 0
+        for count, build in self.builders:
+            out.append(build(leaves[start : start + count]))
+            start += count
+        return out[0] if self.single else tuple(out)
 
     def finish(self, grads: dict[Tensor, Any]) -> list[Any]:
         """The gradients of the inputs: zeros where nothing arrived."""
         out = []
         for x in self.inputs:
-            if x not in grads:
+            if x in grads:
+                d = grads.pop(x) if self.record else unshared(grads, x)
+                out.append(d.value if type(d) is Tensor and not d.requires_grad else d)
+            else:
                 zero = np.zeros(x.value.shape, x.value.dtype)
                 out.append(zero if zero.ndim else zero[()])
-            elif self.record:
-                d = grads.pop(x)
-                out.append(d if d.requires_grad else d.value)
-            else:
-                out.append(unshared(grads, x))
         return out
 
     def result(self, tree: Any) -> Any:
@@ -212,11 +218,12 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         start = y.dtype.type(1) if not y.ndim else seed(y, None, _name("grad", f))
         value, aux = r.result(y), r.result(r.aux)
         grads = r.seeds([start])
-        nodes, record, path = r.graph.nodes, r.record, r.path
         r.outputs = []
-        del y
-        with always_record():
-            (pull_recorded if record else pull)(nodes, grads, path)
+        del y  # the walk frees each node as it is consumed
+        if r.record:
+            pull_recorded(r.graph.nodes, grads, r.path)
+        else:
+            pull(r.graph.nodes, grads, r.path)
         gradient = r.rebuild_inputs(r.finish(grads))
         return ((value, aux), gradient) if has_aux else (value, gradient)
 

@@ -46,6 +46,8 @@ def _array(x: Any, where: str = "operand") -> Any:
 
 
 def _floating(x: Any, where: str) -> Any:
+    if type(x) is Tensor:
+        return x
     x = _array(x, where)
     return x if x.dtype.kind in "fc" else x.astype(np.float64)
 

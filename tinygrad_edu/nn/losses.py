@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .. import ops
 from ..errors import DTypeError, ShapeError
@@ -27,18 +28,19 @@ def _reduced(losses: Any, reduction: str, where: str) -> Any:
 
 def _probabilities(target: Any, like: Any, where: str) -> Any:
     """Targets in [0, 1], of the predictions' shape and dtype."""
-    target = ops._array(target, where)
-    if tuple(target.shape) != tuple(like.shape):
+    if type(target) is not ndarray or target.dtype.kind != "f":
+        target = ops._array(target, where)
+    if target.shape != like.shape:
         hint = ""
         if target.size == like.size:
             hint = f" Use target.reshape({', '.join(map(str, like.shape))})."
         raise ShapeError(f"{where}: predictions have shape {tuple(like.shape)}, targets {tuple(target.shape)}. They must be "
                          f"equal.{hint}")
     plain = ops.value_of(target)
-    if plain.size and not (np.min(plain) >= 0 and np.max(plain) <= 1):
+    if plain.size and not (np.minimum.reduce(plain, axis=None) >= 0 and np.maximum.reduce(plain, axis=None) <= 1):
         raise ValueError(f"{where}: targets run from {np.min(plain):g} to {np.max(plain):g}. A target is a probability: 0, "
                          "1, or between.")
-    return target if type(target) is Tensor else target.astype(like.dtype)[()]
+    return target if type(target) is Tensor or target.dtype == like.dtype else target.astype(like.dtype)[()]
 
 
 def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean") -> Any:

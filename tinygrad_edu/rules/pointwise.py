@@ -242,10 +242,10 @@ def _cross_entropy(p: Any, y: Any) -> Any:
 
 
 def _sigmoid_error(z: Any, y: Any) -> Any:
-    """((1−y) p − y q) / (p + q) with p/(p+q) = σ(z) and q/(p+q) = σ(−z), the larger of p and q being 1."""
-    e = np.exp(-np.abs(z))
-    positive = z >= 0
-    return ((1 - y) * np.where(positive, 1, e) - y * np.where(positive, e, 1)) / (1 + e)
+    """σ(z) − y as (1 − y − y e) / (1 + e) with e = exp(−z), kept from overflowing: nothing cancels for y = 0 and 1."""
+    lowest = -80.0 if z.dtype.itemsize < 8 else -700.0
+    e = np.exp(-np.maximum(z, lowest))
+    return (1 - y - y * e) / (1 + e)
 
 
 def _cross_entropy_logits(z: Any, y: Any) -> Any:

@@ -1,9 +1,9 @@
 """Making a large graph small enough to look at.
 
-The operations become tokens, in order of creation. Three things make fewer of them, in this order: a scope becomes one
-token; a piece that repeats, as a loop or a stack of layers makes it, is kept once with the number of its copies; and what
-still is too much is folded, the oldest first. Every arrow of the graph has its place between the tokens it joins, so
-that the small picture is true to the large one.
+The operations become tokens, in order of creation. Three things make fewer of them, in this order: a scope becomes
+one token; a piece that repeats, as a loop or a stack of layers makes it, is kept once with the number of its copies;
+and what still is too much is folded, the oldest first. Every arrow of the graph has its place between the tokens it
+joins, so that the small picture is true to the large one.
 """
 
 from __future__ import annotations

@@ -138,7 +138,8 @@ def number_text(value: Any) -> str:
         return "true" if value else "false"
     value = float(value)
     whole = abs(value) < 1e15 and value == int(value)
-    return (str(int(value)) if whole else f"{value:.6g}").replace("-", "−").replace("e+0", "e").replace("e−0", "e−")
+    digits, e, exponent = (str(int(value)) if whole else f"{value:.6g}").partition("e")
+    return (f"{digits}e{int(exponent)}" if e else digits).replace("-", "−")
 
 
 def _number_latex(value: Any) -> tuple[str, int]:
@@ -357,7 +358,7 @@ def _write_getitem(e: Expression, parts: list[Part], in_latex: bool) -> Part:
 def _write_put(e: Expression, parts: list[Part], in_latex: bool) -> Part:
     index = f"at [{_index(e.params['index'])}]"
     inner = rf"{parts[0][0]},\ \mathrm{{{escaped(index)}}}" if in_latex else f"{parts[0][0]}, {index}"
-    return (rf"\mathrm{{put}}\left( {inner} \right)" if in_latex else f"put({inner})"), CALL
+    return (rf"\mathrm{{{e.head}}}\left( {inner} \right)" if in_latex else f"{e.head}({inner})"), CALL
 
 
 def _write_sum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
@@ -394,7 +395,7 @@ def _write_einsum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
 
 
 _SPECIAL_FORMS: dict[str, Callable[[Expression, list[Part], bool], Part | None]] = {
-    "getitem": _write_getitem, "put": _write_put, "sum": _write_sum, "prod": _write_sum, "mean": _write_sum,
+    "getitem": _write_getitem, "gather": _write_getitem, "put": _write_put, "scatter": _write_put, "sum": _write_sum, "prod": _write_sum, "mean": _write_sum,
     "constant_power": _write_power, "transpose": _write_transpose, "einsum": _write_einsum,
 }
 
@@ -591,11 +592,12 @@ def simplified(e: Expression) -> Expression:
 # ---------------------------------------------------------------- from the record to expressions
 
 def expression(node: Any, names: Mapping[Tensor, str | Expression], constants: Mapping[int, str] | None = None,
-               simplify: bool = True) -> Expression:
+               simplify: bool = True, single: bool = False) -> Expression:
     """What was recorded between `node` and the cut points, as an expression.
 
     node : a Tensor, number or array. names : the cut points, a Tensor to its name, or to an expression to put in its place;
     the walk stops there, and at leaves. constants : id of an array to its name. simplify : apply the identities above.
+    single : what was recorded stands for single numbers, whatever the shapes of its stand-ins.
     """
     constants = constants or {}
     done: dict[Tensor, Expression] = {}
@@ -623,7 +625,7 @@ def expression(node: Any, names: Mapping[Tensor, str | Expression], constants: M
             if simplify and t.op is where and _never(t.args[0]):
                 done[t] = of(t.args[2])
                 continue
-            e = operation(t, [of(a) for a in t.args])
+            e = Expression(t.op.name, [of(a) for a in t.args], () if single else t.shape, t.params, t.op.symbol)
             done[t] = simplified(e) if simplify else e
     return of(node)
 
@@ -738,8 +740,8 @@ def _never(condition: Any) -> bool:
 
 def stand_in(value: Any) -> Tensor:
     """A leaf that takes a value's place while a rule is read. It tracks, so that everything done to it is recorded."""
-    t = leaf(None)
-    t.value = observed(value, t)
+    t = leaf(np.asarray(value).view(Observed))
+    t.value.source = t
     return t
 
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..backprop import Graph, pull, seed
 from ..errors import DTypeError, MissingExtraError, TinygradError, variable_names
-from ..tensor import Primitive, Tensor, always_record, leaf
+from ..tensor import Tensor
+from . import notation
 from .collapse import Frame, Token, collapse, span, tally
 from .names import name_nodes
 from .render import render, renderer
@@ -48,19 +49,19 @@ save("J.svg").
 
 # ---------------------------------------------------------------- numbers and formulas as text
 
-def number(x: Any) -> str:
-    """Five digits, with a true minus sign."""
+def number(x: Any, digits: int = 5) -> str:
+    """A few digits, with a true minus sign; whole numbers in full."""
     x = float(x)
-    if x == 0:
-        return "0"
-    return f"{x:.5g}".replace("inf", "∞").replace("-", "−")
+    if x == round(x, 0) and abs(x) < 1e6 if np.isfinite(x) else False:
+        return f"{int(x)}".replace("-", "−")
+    return re.sub("e([+-])0*", r"e\1", f"{x:.{digits}g}").replace("e+", "e").replace("inf", "∞").replace("-", "−")
 
 
 def entries(value: Any) -> str:
     """A small array in full: [1, 2] or [[1, 2], [3, 4]]."""
     if not value.ndim:
         return number(value)
-    text = np.array2string(value.astype(object), separator=", ", formatter={"all": number})
+    text = np.array2string(value.astype(object), separator=", ", formatter={"all": lambda x: number(x, 4)})
     return re.sub(r"\s*\n\s*", " ", text)
 
 
@@ -80,7 +81,8 @@ def summary(value: Any) -> str:
     low, high = value.min(), value.max()
     if low == high:
         return f"all {number(low)}"
-    return f"{number(low)} to {number(high)}, mean {number(np.mean(value, dtype=np.float64))}"
+    mean = np.mean(value, dtype=np.float64)
+    return f"{number(low, 3)} to {number(high, 3)}, mean {number(mean, 3)}"
 
 
 def is_finite(value: Any) -> bool:
@@ -94,70 +96,6 @@ def shown(text: str, most: int = 28) -> str:
     text = " ".join("".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Cn", "Co") and c not in "\n\r\t" else c
                             for c in text if unicodedata.category(c) != "Cf").split())
     return text if len(text) <= most else text[: most - 9] + "…" + text[-8:]
-
-
-_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_ATOM, _POSTFIX, _TIMES, _PLUS = 4, 3, 2, 1  # how tightly a text binds
-_TRANSPARENT = {"identity", "broadcast_to", "reshape", "astype"}  # in a derivative these only put entries in place
-
-
-def written(op: Primitive, texts: list[str], bonds: list[int], shapes: list[tuple[int, ...]],
-            params: dict[str, Any] | None, same: bool = False) -> tuple[str, int]:
-    """An operation on operands that are texts already, and how tightly the result binds."""
-
-    def wrap(i: int, least: int) -> str:
-        return texts[i] if bonds[i] >= least else f"({texts[i]})"
-
-    symbol, params = op.symbol, params or {}
-    if op.name == "multiply":
-        if same:
-            return f"{wrap(0, _ATOM)}²", _POSTFIX
-        symbol = "⊙" if shapes[0] and shapes[1] else "·"
-    if op.name == "matmul" and len(shapes[0]) == len(shapes[1]) == 1:
-        return f"Σ {wrap(0, _TIMES)} ⊙ {wrap(1, _POSTFIX)}", _PLUS
-    if op.name == "constant_power":
-        exponent = number(params.get("exponent", 2))
-        if exponent.lstrip("−").isdigit():
-            return wrap(0, _ATOM) + exponent.replace("−", "-").translate(_SUPERSCRIPTS), _POSTFIX
-        return f"{wrap(0, _ATOM)}^{exponent}", _POSTFIX
-    if op.name == "getitem":
-        return f"{wrap(0, _ATOM)}[{_index(params.get('index'))}]", _ATOM
-    if symbol is not None and "{" not in symbol and len(texts) == 2:
-        level = _PLUS if symbol in ("+", "−") else _POSTFIX if symbol == "^" else _TIMES
-        right = level if symbol in ("+", "⊙", "·") else level + 1
-        left = _ATOM if symbol == "^" else level
-        return f"{wrap(0, left)} {symbol} {wrap(1, right)}", level
-    along = f" over axis {_index(params['axis'])}" if params.get("axis") is not None else ""
-    if symbol in ("Σ", "Π"):
-        return f"{symbol} {wrap(0, _POSTFIX)}{along}", _PLUS
-    if symbol is not None and "{0}" in symbol:
-        before, after = symbol.split("{0}", 1)[0][-1:], symbol.split("{0}", 1)[1][:1]
-        enclosed = (before, after) in (("(", ")"), ("|", "|"), ("⌊", "⌋"), ("⌈", "⌉"))
-        minus = symbol in ("−{0}", "+{0}")
-        try:
-            text = symbol.format(wrap(0, 0 if enclosed else _TIMES if minus else _ATOM), *texts[1:], **params)
-        except (LookupError, ValueError, AttributeError):
-            text = f"{op.name}({', '.join(texts)})"
-        return text, _ATOM if enclosed else _PLUS if minus else _POSTFIX
-    shape = f", {params['shape']}" if op.name in ("reshape", "broadcast_to") else ""
-    return f"{op.name}({', '.join(texts if len(texts) <= 4 else [*texts[:2], '…', texts[-1]])}{shape}){along}", _ATOM
-
-
-def _index(index: Any) -> str:
-    """An index or an axis as it is typed."""
-    parts = index if type(index) is tuple else (index,)
-    texts = []
-    for p in parts:
-        if isinstance(p, slice):
-            bounds = [str(b) if b is not None and not isinstance(b, np.ndarray) else "" for b in (p.start, p.stop)]
-            texts.append(":".join(bounds) + (f":{p.step}" if p.step is not None else ""))
-        elif p is Ellipsis:
-            texts.append("...")
-        elif p is None or isinstance(p, (int, np.integer)):
-            texts.append(str(p))
-        else:
-            texts.append(f"array{np.shape(p)}")
-    return ", ".join(texts)
 
 
 # ---------------------------------------------------------------- what is known of a graph
@@ -217,104 +155,73 @@ class _Record:
 
     def formula(self, t: Tensor) -> str:
         """How a result was made from its operands, without its own name."""
-        assert t.op is not None
-        texts = [self.operand(a) for a in t.args]
-        bonds = [_ATOM if not text.startswith("−") else _PLUS for text in texts]
-        same = len(t.args) == 2 and t.args[0] is t.args[1] and len(texts[0]) <= 1 and False
-        return shown(written(t.op, texts, bonds, [np.shape(_value(a)) for a in t.args], t.params, same)[0], 44)
+        operands = [a if isinstance(a, (bool, int, float, np.generic)) else None for a in t.args]
+        parts = [notation.number(a) if a is not None else notation.name(self.operand(b), np.shape(value_of(b)))
+                 for a, b in zip(operands, t.args, strict=True)]
+        if len(parts) > 6:
+            dots = notation.name("…", strength=notation.ATOM)
+            parts = [*parts[:3], dots, parts[-1]]
+        return shown(notation.text(notation.operation(t, parts)), 48)
 
     # -- derivatives along one arrow
 
     def along(self, t: Tensor, i: int) -> str:
         """The local derivative of t with respect to its operand i: a number for numbers, else what flows back."""
         a = t.args[i]
-        x, y = self.name(a), self.name(t)
         if not t.size or not a.size:
             return ""
         if t.size == 1 and a.size <= 4:
-            d = self._rule(t, i, np.ones_like(np.asarray(t.value))[()])
-            d = np.zeros(a.shape) if d is None else np.asarray(d)
-            if d.shape != a.shape:
-                d = np.broadcast_to(d.sum() if not a.ndim else d, a.shape) if d.size <= a.size else d.reshape(a.shape)
-            return f"d{y}/d{x} = {entries(d)}" if a.size > 1 else f"d{y}/d{x} = {number(d.reshape(())[()])}"
+            d = self._local(t, i)
+            return f"d{self.name(t)}/d{self.name(a)} = {entries(d.reshape(a.shape)) if a.ndim else number(d.sum())}"
         return self._flow(t, i)
 
-    def _rule(self, t: Tensor, i: int, g: Any, *values: Any) -> Any:
-        op = t.op
+    def _local(self, t: Tensor, i: int) -> Any:
+        """dt/d(operand i) for a t of one number, an array of the operand's size."""
+        a, op = t.args[i], t.op
         assert op is not None
         rule = op.rules_for(len(t.args))[i]
-        if rule is None:
-            return None
+        one = np.ones_like(np.asarray(t.value))
         with np.errstate(all="ignore"):
-            return rule(g, *(values or (t.value, *map(_value, t.args))), **(t.params or {}))
+            d = None if rule is None else rule(one if t.ndim else one[()], t.value, *map(value_of, t.args),
+                                               **(t.params or {}))
+        if d is None:
+            return np.zeros(a.shape)
+        d = np.asarray(d)
+        return d if d.size == a.size else np.broadcast_to(d, a.shape)
 
     def _flow(self, t: Tensor, i: int) -> str:
-        """The rule read as a formula: it is evaluated on Tensors, and the derivative so recorded is written out."""
+        """The rule read as a formula: it is evaluated on stand-ins, and the derivative so recorded is written out."""
         a, y = t.args[i], self.name(t)
         names: dict[Tensor, str] = {}
+        constants = {id(v): self.operand(v) for v in map(value_of, t.args) if isinstance(v, np.ndarray)}
 
         def stand_in(value: Any, name: str) -> Any:
             if not hasattr(value, "shape"):
                 return value
-            s = leaf(value)
+            s = notation.stand_in(value)
             names[s] = name
             return s
 
         g = stand_in(self.grads[t], f"d{y}")
         result = stand_in(t.value, y)
-        held = {id(b): stand_in(_value(b), self.operand(b)) for b in t.args}
-        with always_record():
-            d = self._rule(t, i, g, result, *[held[id(b)] for b in t.args])
-        x = self.operand(a)
-        assert t.op is not None
-        pointwise = t.op.kind == "pointwise"
+        held: dict[int, Any] = {}
+        for b in t.args:
+            if id(b) not in held:
+                held[id(b)] = stand_in(value_of(b), self.operand(b))
+        d = notation.recorded_rule(t, i, g, result, [held[id(b)] for b in t.args])
         if d is None:
             return "0"
-        text = _derivation(d, names) if type(d) is Tensor else ""
-        if not text or len(text) > 32:
-            short = f"{t.op.name}′({x})" if len(t.args) == 1 else f"∂{y}/∂{x}"
-            text = f"d{y} ⊙ {short}" if pointwise else f"d{y} · ∂{y}/∂{x}"
-            text = text if len(text) <= 40 else f"d{y} · ∂"
-        extra = np.ndim(d) - a.ndim
-        if np.shape(d) != a.shape and np.size(d) > a.size:
-            axes = [k for k in range(np.ndim(d)) if k < extra or np.shape(d)[k] != a.shape[k - extra]]
-            if " + " in text or " − " in text:
-                text = f"({text})"
-            text = f"Σ {text}" + ("" if len(axes) == np.ndim(d) else f" over axis {', '.join(map(str, axes))}")
-        return text
+        text = notation.text(notation.expression(d, names, constants))
+        if len(text) <= 36:
+            return text
+        x = self.operand(a)
+        short = f"d{y} · d{y}/d{x}"
+        return short if len(short) <= 36 else ""
 
 
-def _value(a: Any) -> Any:
+def value_of(a: Any) -> Any:
+    """The value of a Tensor; anything else is its own value."""
     return a.value if type(a) is Tensor else a
-
-
-def _derivation(d: Tensor, names: dict[Tensor, str]) -> str:
-    """A recorded derivative as a formula in the names of its leaves; empty where it would be long."""
-    nodes = Graph([d]).nodes
-    if len(nodes) > 12:
-        return ""
-    text: dict[Tensor, tuple[str, int]] = {t: (name, _ATOM) for t, name in names.items()}
-    for t in nodes:
-        assert t.op is not None
-        parts = []
-        for a in t.args:
-            if type(a) is Tensor:
-                if a not in text:
-                    return ""
-                parts.append(text[a])
-            elif isinstance(a, np.ndarray):
-                return ""
-            else:
-                parts.append((number(a), _ATOM if a >= 0 else _PLUS))
-        if t.op.name in _TRANSPARENT:
-            text[t] = parts[0]
-            continue
-        same = len(t.args) == 2 and t.args[0] is t.args[1]
-        text[t] = written(t.op, [p[0] for p in parts], [p[1] for p in parts], [np.shape(_value(a)) for a in t.args],
-                          t.params, same)
-        if len(text[t][0]) > 60:
-            return ""
-    return text[d][0] if d in text else ""
 
 
 # ---------------------------------------------------------------- boxes and arrows
@@ -337,6 +244,10 @@ class _Arrow:
 
     def __init__(self, tail: _Box, head: _Box, kind: str, back: bool = False, label: str = "") -> None:
         self.tail, self.head, self.kind, self.back, self.label = tail, head, kind, back, label
+
+
+def _count(n: int) -> str:
+    return f"{n:,}".replace(",", " ")
 
 
 class _Leaves:
@@ -504,14 +415,15 @@ class _Sketch:
                 self.arrows.append(_Arrow(boxes[m], box, kind, kind == "forward" and bool(record.grads)))
             if not isinstance(a, (Tensor, np.ndarray)):
                 others = [record.operations[copy[0]].args for copy in token.copies]
-                if all(i < len(args) and type(args[i]) is type(a) and args[i] == a for args in others):
-                    self._number_arrow(a, box)
+                last = others[-1][i] if i < len(others[-1]) else a
+                if not isinstance(last, (Tensor, np.ndarray)):
+                    self._number_arrow(a, box, last)
 
     def _leaf_boxes(self, a: Any, boxes: list[_Box]) -> list[_Box]:
         return [b for b in boxes if any(a is item for item in self.items_of[b])]
 
-    def _number_arrow(self, a: Any, box: _Box) -> None:
-        text = self.record.operand(a)
+    def _number_arrow(self, a: Any, box: _Box, last: Any = None) -> None:
+        text = span([self.record.operand(x) for x in (a, a if last is None else last)])
         small = _Box("number", text, [[(text, "quiet")]], box.frames)
         self.boxes.append(small)
         self.arrows.append(_Arrow(small, box, "constant"))
@@ -556,19 +468,19 @@ class _Sketch:
             self.items_of = {}
         record = self.record
         a = group.items[0]
-        value = _value(a)
+        value = value_of(a)
         frames = self._leaf_frames(group)
         if len(group.items) > 1:
             texts = [record.operand(x) for x in group.items]
             named = any(record.named(x) if type(x) is Tensor else id(x) in record.variables for x in group.items)
-            shapes = list(dict.fromkeys(str(np.shape(_value(x))) for x in group.items))
+            shapes = list(dict.fromkeys(str(np.shape(value_of(x))) for x in group.items))
             title = span(texts) if named else "inputs" if type(a) is Tensor else "constants"
             rows: list[Row] = [[(title, "name"), (f"  ×{len(group.items)}", "times")]]
             if shapes != ["()"]:
                 rows.append([(", ".join(shapes) if len(shapes) <= 3 else f"{shapes[0]}, …, {shapes[-1]}", "quiet")])
             tracked = type(a) is Tensor and a.requires_grad
             if tracked:
-                rows += self._sizes_row(f"d{title}", group.items)
+                rows += self._sizes_row(group.items)
             box = _Box("leaves" if tracked else "constants", title, rows, frames)
         elif type(a) is Tensor and (a.requires_grad or a is record.root):
             rows = [[(record.name(a), "name")], self._value_row(value)]
@@ -596,15 +508,15 @@ class _Sketch:
             common.append(level[0])
         return tuple(common)
 
-    def _sizes_row(self, title: str, copies: list[Tensor]) -> list[Row]:
+    def _sizes_row(self, copies: list[Tensor]) -> list[Row]:
         """How large the derivatives are in the first and in the last copy: whether they vanish on the way."""
-        grads = [self.record.grads.get(t) for t in (copies[0], copies[-1])]
+        grads: list[Any] = [self.record.grads.get(t) for t in (copies[0], copies[-1])]
         if any(g is None or not np.size(g) for g in grads):
             return []
         if all(np.ndim(g) == 0 for g in grads):
-            return [[(f"{title}: {number(grads[0])} … {number(grads[1])}", "gradient")]]
+            return [[(f"derivative: {number(grads[0])} … {number(grads[1])}", "gradient")]]
         first, last = (float(np.abs(g).mean(dtype=np.float64)) for g in grads)
-        return [[(f"mean |{title}|: {number(f'{first:.2g}')} … {number(f'{last:.2g}')}", "gradient")]]
+        return [[(f"mean |derivative|: {number(first, 2)} … {number(last, 2)}", "gradient")]]
 
     def _token_box(self, k: int, token: Token) -> _Box:
         record = self.record
@@ -614,6 +526,8 @@ class _Sketch:
             t = operations[token.first]
             rows: list[Row] = [[(record.name(t), "name"), (f" = {record.formula(t)}", "plain")],
                                self._value_row(t.value)]
+            if t.op is not None and t.op.name == "matmul" and all(np.ndim(value_of(a)) == 1 for a in t.args):
+                rows[0].append(("  Σ of products", "quiet"))
             gradient = self._gradient_row(t)
             kind = "root" if t is record.root else "result"
             return _Box(kind, record.name(t), rows + ([gradient] if gradient else []), token.frames)
@@ -623,33 +537,33 @@ class _Sketch:
             assert t.op is not None
             named = [x for x in copies if record.named(x)]
             title = span([record.name(x) for x in named]) if named else t.op.name
-            rows = [[(title, "name"), (f"  ×{times}", "times")]]
-            symbol = t.op.symbol.replace("{0}", "·") if t.op.symbol and "{" in t.op.symbol else t.op.symbol
-            described = t.op.name if not symbol or symbol == t.op.name else f"{t.op.name}  {symbol}"
+            symbol = (t.op.symbol or "").replace("{0}", "·").replace("⊙", "⊙" if t.ndim else "·")
+            symbol = "" if "{" in symbol else symbol
+            what = symbol if title == t.op.name else symbol or t.op.name
+            rows = [[(title, "name"), (f"  {what}", "plain"), (f"  ×{times}", "times")]]
             shapes = list(dict.fromkeys(str(x.shape) for x in copies))
-            rows.append([(described if title != t.op.name else symbol or "", "plain")])
             if shapes != ["()"]:
-                rows[-1].append(("  " + (shapes[0] if len(shapes) == 1 else f"{shapes[0]} … {shapes[-1]}"), "quiet"))
+                rows.append([(shapes[0] if len(shapes) == 1 else f"{shapes[0]} … {shapes[-1]}", "quiet")])
             else:
                 rows.append([(f"{number(copies[0].value)} … {number(copies[-1].value)}", "plain")])
-            rows = [row for row in rows if any(text.strip() for text, _ in row)]
             root = any(x is record.root for x in copies)
             return _Box("root" if root else "results", title,
-                        rows + self._sizes_row(f"d{title}" if named else "d", copies), token.frames)
+                        rows + self._sizes_row(copies), token.frames)
         inner = [operations[i] for copy in token.copies for i in copy]
         names = [x.op.name for x in inner if x.op is not None]
         if token.kind == "earlier":
-            title = f"{len(inner):,} earlier operations".replace(",", " ")
+            title = f"{_count(len(inner))} earlier operations"
             rows = [[(title, "name")], [(tally(names), "quiet")]]
         else:
             title = span([shown(label) for label in token.labels])
             rows = [[(title, "name")] + ([(f"  ×{times}", "times")] if times > 1 else [])]
             first = [operations[i] for i in token.copies[0]]
             kinds = [x.op.name for x in first if x.op is not None]
-            rows.append([(", ".join(kinds) if len(kinds) <= 4 else f"{len(kinds)} operations: {tally(kinds)}", "quiet")])
+            kinds_text = ", ".join(kinds) if len(kinds) <= 4 else f"{len(kinds)} operations: {tally(kinds)}"
+            rows.append([(kinds_text, "quiet")])
         absorbed = self.inside.get(k, [])
         if absorbed:
-            texts = [f"{record.operand(a)} {np.shape(_value(a))}" if np.ndim(_value(a)) else record.operand(a)
+            texts = [f"{record.operand(a)} {np.shape(value_of(a))}" if np.ndim(value_of(a)) else record.operand(a)
                      for a in absorbed[:3]]
             more = f" and {len(absorbed) - 3} more" if len(absorbed) > 3 else ""
             rows.append([("with " + ", ".join(texts) + more, "quiet")])
@@ -661,7 +575,7 @@ class _Sketch:
                 gradient = self._gradient_row(t)
                 rows += [gradient] if gradient else []
         elif times > 1:
-            rows += self._sizes_row("d", [operations[copy[-1]] for copy in token.copies])
+            rows += self._sizes_row([operations[copy[-1]] for copy in token.copies])
         root = any(x is record.root for x in inner)
         return _Box("group root" if root else "group", title, rows, token.frames)
 
@@ -673,8 +587,12 @@ class _Sketch:
                          f"dx means d{J}/dx.")
         if self.collapsed:
             drawn = len([b for b in self.boxes if b.kind != "number"])
-            lines.append(f"{operations:,} operations drawn as {drawn} boxes: what repeats is drawn once, with ×; "
-                         "max_nodes draws more.".replace(",", " ", 1))
+            done = [text for text, found in (
+                ("a scope is one box", any(t.kind == "group" for t in self.tokens)),
+                ("what repeats is drawn once, with ×", any(len(t.copies) > 1 for t in self.tokens)),
+                ("the earliest are one box", any(t.kind == "earlier" for t in self.tokens))) if found]
+            lines.append(f"{_count(operations)} operations drawn as {drawn} boxes: {', '.join(done)}. "
+                         "A larger max_nodes shows more.")
         return lines
 
 
@@ -733,6 +651,7 @@ def _dot(sketch: _Sketch, direction: str) -> str:
                fontsize="12", fontcolor=INK, margin="0.09,0.05", height="0.3", width="0.3")
     graph.attr("edge", color=FORWARD, fontname=_FONT, fontsize="10", fontcolor=BACKWARD, arrowsize="0.7")
     _frames(graph, sketch.boxes)
+    pad = "" if direction == "right" else "&#160;&#160;"  # between an upright arrow and its label
     for arrow in sketch.arrows:
         ends = arrow.tail.id, arrow.head.id
         if arrow.kind == "turn":
@@ -741,11 +660,11 @@ def _dot(sketch: _Sketch, direction: str) -> str:
         elif arrow.kind == "constant":
             graph.edge(*ends, color="#BDBDBD", arrowsize="0.5")
         else:
-            label = f"<{_escape(arrow.label)}>" if arrow.label else None
+            label = f"<{pad}{_escape(arrow.label)}>" if arrow.label else " "
             if not arrow.back:
                 graph.edge(*ends, color="#9E9E9E" if arrow.tail.kind.startswith("constant") else None)
             else:
-                graph.edge(*ends, label=" " if direction != "right" else None)
+                graph.edge(*ends, label=" ")  # without a label the two would lie on each other
                 graph.edge(*ends, dir="back", style="dashed", color=BACKWARD, label=label)
     return str(graph.source)
 
@@ -813,7 +732,7 @@ def _text(sketch: _Sketch) -> str:
             stack.append((child, below + ("└ " if last else "├ "), below + ("  " if last else "│ ")))
     widths = [max(len(line[c]) for line in lines) for c in (0, 1)]
     out = [f"{a:<{widths[0]}}   {b:<{widths[1]}}   {c}".rstrip() for a, b, c in lines]
-    return "\n".join(out + [line for line in sketch.caption if "boxes" in line])
+    return "\n".join(out + [line for line in sketch.caption if "max_nodes" in line])
 
 
 # ---------------------------------------------------------------- the picture

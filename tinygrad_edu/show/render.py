@@ -54,7 +54,7 @@ def render(dot: str, kind: str) -> bytes:
         try:
             import graphviz
 
-            return graphviz.Source(dot).pipe(format=kind, quiet=True)
+            return bytes(graphviz.Source(dot).pipe(format=kind, quiet=True))
         except ImportError:
             pass
         except Exception as error:  # a broken or very old dot: the libraries in the wheel may still do it
@@ -75,7 +75,7 @@ def render(dot: str, kind: str) -> bytes:
 
 @contextlib.contextmanager
 def _without_font_warnings() -> Iterator[None]:
-    """Keep fontconfig's remarks on the system's configuration off stderr; whatever else is written there is passed on."""
+    """Keep fontconfig's remarks on the system's configuration off stderr, and pass on whatever else is written there."""
     try:
         sys.stderr.flush()
         saved = os.dup(2)
