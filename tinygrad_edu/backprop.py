@@ -6,7 +6,7 @@ visited in the reverse order of their creation. Forwards (`push`): the same rule
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from sys import getrefcount
 from typing import Any
@@ -107,31 +107,36 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
     `nodes` is used up, so that each node is freed as it is consumed. With `keep` each node's gradient is left in its
     `.grad`. `path` restricts the walk to what leads to the inputs.
     """
-    owned: set[Tensor] = set()  # whose entry in grads is an array made here, that may be added to in place
     get, take = grads.get, grads.pop
 
     def give(a: Tensor, d: Any, value: Any) -> None:
         """Add d to the gradient of a, in a's shape and dtype."""
         if type(d) is not type(value) or d.shape != value.shape or d.dtype is not value.dtype:
-            d = _fit(d, value)
+            if type(d) is type(value) or type(value) is not ndarray or not isinstance(d, np.generic):
+                d = _fit(d, value)
+            elif d.dtype is not value.dtype:  # one number for all entries stays one number, as after sum()
+                d = value.dtype.type(d)
         old = get(a)
         if old is None:
             grads[a] = d
-        elif a in owned:
-            np.add(old, d, out=old)
+        elif type(old) is ndarray and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
+            np.add(old, d, out=old)  # nobody else can see the array
         else:
             grads[a] = old + d
-            if type(d) is ndarray:
-                owned.add(a)
 
     while nodes:
         node = nodes.pop()
-        g = take(node, None)
-        if keep:
+        g, y = take(node, None), node.value
+        if type(y) is ndarray and type(g) is not ndarray and g is not None:  # one number for all entries
+            if keep:
+                node.grad = broadcast_to(g, shape=y.shape)
+            if not _entrywise(node):
+                g = broadcast_to(g, shape=y.shape)
+        elif keep:
             node.grad = g
         if g is None:
             continue
-        op, args, y, params = node.op, node.args, node.value, node.params
+        op, args, params = node.op, node.args, node.params
         if params is None and path is None and len(args) == 2:  # most operations; numbers take the shortest way
             a, b = args
             x = a.value if type(a) is Tensor else a
@@ -156,7 +161,7 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
             if path is not None and a not in path:
                 continue
             if op is getitem and a.value.ndim:
-                _add_at(grads, owned, a, g, params["index"])  # type: ignore[index]
+                _add_at(grads, a, g, params["index"])  # type: ignore[index]
                 continue
             x = a.value
             rule = op.rules[0]  # type: ignore[union-attr, index]
@@ -236,55 +241,90 @@ def _fit_recorded(d: Any, value: Any) -> Tensor:
     return d  # type: ignore[no-any-return]
 
 
-def _add_at(grads: dict[Tensor, Any], owned: set[Tensor], a: Tensor, g: Any, index: Any) -> None:
+def _add_at(grads: dict[Tensor, Any], a: Tensor, g: Any, index: Any) -> None:
     """The derivative of a[index], added in place: 50 slices of one array need one array of zeros, not 50."""
     total = grads.get(a)
     if total is None:
-        total = np.zeros(a.value.shape, a.value.dtype)
-    elif a not in owned:
-        total = np.array(total)
+        grads[a] = total = np.zeros(a.value.shape, a.value.dtype)
+    elif getrefcount(total) != _HELD_ONCE or not total.flags.owndata:
+        grads[a] = total = np.array(total)
     total[index] += g
-    owned.add(a)
-    grads[a] = total
+
+
+def _entrywise(node: Tensor) -> bool:
+    """Whether a node's operands all have its shape, so that each entry goes its own way."""
+    op, shape = node.op, node.value.shape
+    return op is not None and op.kind == "pointwise" and all(
+        [a.value.shape == shape if type(a) is Tensor else not hasattr(a, "shape") or a.shape == shape for a in node.args]
+    )
+
+
+def _references_of_an_entry() -> int:
+    """What getrefcount says of an array held by a dict and one variable; it varies with the Python version."""
+    grads = {0: np.empty(1)}
+    old = grads.get(0)
+    return getrefcount(old)
+
+
+_HELD_ONCE = _references_of_an_entry()
 
 
 # ---------------------------------------------------------------- forwards
 
-def push(nodes: list[Tensor], tangents: dict[Tensor, Any], record: bool = False, batch: int = 0) -> None:
-    """Carry tangents from the inputs through the nodes, oldest first; a node without an entry has tangent zero.
+def push(nodes: list[Tensor], tangents: dict[Tensor, Any], record: bool = False) -> None:
+    """Carry tangents from the inputs through the nodes, oldest first; a node without an entry has tangent zero."""
+    get = tangents.get
+    for node in nodes:
+        moved = [get(a) if type(a) is Tensor else None for a in node.args]
+        for t in moved:
+            if t is not None:
+                break
+        else:
+            continue
+        total, value = _tangent(node, moved, record), node.value
+        if record:
+            if total is not None:
+                tangents[node] = _fit_recorded(total, value)
+        elif total is not None:
+            if type(total) is not type(value) or total.shape != value.shape or total.dtype is not value.dtype:
+                total = _fit(total, value)
+            tangents[node] = total
 
-    With `batch`, every tangent has a leading axis of that size: so many directions in one walk.
-    """
+
+def push_many(nodes: list[Tensor], tangents: dict[Tensor, Any], batch: int) -> None:
+    """The same with a leading axis on every tangent: `batch` directions in one walk."""
     for node in nodes:
         moved = [tangents.get(a) if type(a) is Tensor else None for a in node.args]
-        if all(t is None for t in moved):
-            continue
-        if batch:
+        if any(t is not None for t in moved):
             total = _batched_tangent(node, moved, batch)
-        else:
-            total = _tangent(node, moved, record)
             if total is not None:
-                total = _fit_recorded(total, node.value) if record else _fit(total, node.value)
-        if total is not None:
-            tangents[node] = total
+                tangents[node] = total
 
 
 def _tangent(node: Tensor, moved: list[Any], record: bool) -> Any:
     """The tangent of a node: the sum over operands of derivative times tangent."""
     op, params = node.op, node.params or {}
     assert op is not None
-    args = node.args if record else tuple(a.value if type(a) is Tensor else a for a in node.args)
+    kind = op.kind
+    if kind == "linear":  # in all operands together: f(t1, t2, ...)
+        parts = moved if len(moved) == 1 else [
+            _zeros(a) if t is None else t for a, t in zip(node.args, moved, strict=True)]
+        return op(*parts, **params) if record else op.forward(*parts, **params)
+    args = node.args if record else [a.value if type(a) is Tensor else a for a in node.args]
     y = node if record else node.value
-    if op.kind == "linear":  # in all operands together: f(t1, t2, ...)
-        return op(*[_zeros(a) if t is None else t for a, t in zip(node.args, moved, strict=True)], **params)
+    rules = op.rules_for(len(args)) if op.variadic else op.rules
     total = None
-    for i, (rule, t) in enumerate(zip(op.rules_for(len(args)), moved, strict=True)):
+    for i, t in enumerate(moved):
+        rule = rules[i]
         if t is None or rule is None:
             continue
-        if op.kind == "multilinear":  # the operation with this operand replaced by its tangent
-            part = op(*args[:i], t, *args[i + 1 :], **params)
-        elif op.kind == "pointwise":  # the Jacobian is diagonal: the rule itself, on the tangent
-            part = rule(t if t.shape == node.shape else broadcast_to(t, shape=node.shape), y, *args, **params)
+        if kind == "multilinear":  # the operation with this operand replaced by its tangent
+            replaced = [*args[:i], t, *args[i + 1 :]]
+            part = op(*replaced, **params) if record else op.forward(*replaced, **params)
+        elif kind == "pointwise":  # the Jacobian is diagonal: the rule itself, on the tangent
+            if t.shape != node.value.shape:
+                t = broadcast_to(t, shape=node.value.shape)
+            part = rule(t, y, *args, **params)
         else:
             part = _transposed(rule, node, i, t, args, y, params, record)
         if part is not None:
@@ -297,7 +337,7 @@ def _zeros(a: Any) -> Any:
     return np.zeros(value.shape, value.dtype)
 
 
-def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: tuple[Any, ...], y: Any, params: dict[str, Any],
+def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: Sequence[Any], y: Any, params: dict[str, Any],
                 record: bool) -> Any:
     """The rule is linear in g, so its transpose, the tangent's map, is the vjp of the vjp."""
     value, operand = node.value, node.args[i].value
@@ -460,11 +500,19 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
         g = g.value
     graph = Graph([root])
     grads: dict[Tensor, Any] = {root: g}
-    (pull_recorded if create_graph else pull)(graph.nodes, grads, graph.path(graph.leaves), keep=True)
-    for x in graph.leaves:
-        if x in grads:
-            d = unshared(grads, x)
-            x.grad = d if x.grad is None else x.grad + d
+    path = graph.path(graph.leaves)
+    if not create_graph:
+        pull(graph.nodes, grads, path, keep=True)
+        for x in graph.leaves:
+            if x in grads:
+                d = unshared(grads, x)
+                x.grad = d if x.grad is None else x.grad + d
+        return
+    with always_record():  # also under no_grad(): the graph of the derivative was asked for
+        pull_recorded(graph.nodes, grads, path, keep=True)
+        for x in graph.leaves:
+            if x in grads:
+                x.grad = grads[x] if x.grad is None else x.grad + grads[x]
 
 
 tensor.run_backward = backward
@@ -483,7 +531,7 @@ def unshared(grads: dict[Tensor, Any], key: Tensor) -> Any:
     """Take an entry out of `grads` as an array that nobody else holds, copied only if need be."""
     d = grads.pop(key)
     if type(d) is not ndarray:
-        return d
+        return d if type(key.value) is not ndarray else np.full(key.value.shape, d)
     references = getrefcount(d)
     if references > _ALONE or not d.flags.writeable:
         return np.array(d)

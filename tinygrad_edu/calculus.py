@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import ops
-from .backprop import Graph, pull, pull_recorded, push, seed, unshared
+from .backprop import Graph, pull, pull_recorded, push, push_many, seed, unshared
 from .errors import DTypeError, GradientError, ShapeError
 from .memory import unhurried_collector
 from .rules.pointwise import identity
@@ -356,9 +356,22 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     >>> tg.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
-    single = not isinstance(primals, tuple)
-    count = 1 if single else len(primals)
-    return jvp(grad(f, 0 if single else tuple(range(count))), primals, tangents)[1]
+    with unhurried_collector():
+        args = primals if isinstance(primals, tuple) else (primals,)
+        r = _Recording(f, args, {}, 0 if args is not primals else tuple(range(len(args))))
+        if len(r.outputs) != 1:
+            raise GradientError(f"{_name('hvp', f)}: the function returns {len(r.outputs)} results, and only one number has "
+                                "a Hessian. Return one number.")
+        given, _ = flatten(tangents)
+        moved = _tangent_dict(r, given)
+        grads: dict[Tensor, Any] = {r.outputs[0]: leaf(seed(r.outputs[0], None, _name("hvp", f)), requires_grad=False)}
+        with always_record():
+            pull_recorded(list(r.graph.nodes), grads, r.path)
+            gradients = [grads.get(x) for x in r.inputs]
+            graph = Graph([d for d in gradients if d is not None], r.inputs, r.inputs[0].id if r.inputs else 0)
+            push(graph.nodes, moved, r.record)
+        out = [leaf(np.zeros_like(x.value)) if d is None else d for x, d in zip(r.inputs, gradients, strict=True)]
+        return r.rebuild_inputs([_tangent_of(r, d, moved) for d in out])
 
 
 # ---------------------------------------------------------------- whole matrices
@@ -413,7 +426,7 @@ def _forward_table(r: _Recording) -> list[list[Any]]:
             basis = np.zeros((n, x.size), x.dtype)
             basis[np.arange(n), start + np.arange(n)] = 1
             moved: dict[Tensor, Any] = {x: basis.reshape(n, *x.shape)}
-            push(r.graph.nodes, moved, batch=n)
+            push_many(r.graph.nodes, moved, n)
             for part, y in zip(parts, r.outputs, strict=True):
                 part.append(moved.get(y, np.zeros((n, *y.shape), y.dtype)))
         for row, part, y in zip(table, parts, r.outputs, strict=True):

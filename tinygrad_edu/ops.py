@@ -377,6 +377,8 @@ def _axes(x: Any, axis: Axis, where: str) -> tuple[int, ...] | None:
     """Axes as a sorted tuple of non-negative integers; None stays None."""
     if axis is None:
         return None
+    if type(axis) is int and -x.ndim <= axis < x.ndim:
+        return (axis % x.ndim,)
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     out = []
     for i in given:

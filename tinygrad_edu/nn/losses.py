@@ -94,10 +94,10 @@ def _class_losses(log_p: Any, target: Any, axis: int, where: str) -> Any:
                          f"floats); got {tuple(index.shape)}.")
     if index.dtype.kind not in "iu":
         raise DTypeError(f"{where}: class indices of dtype {index.dtype}. Use integers: target.astype(int).")
-    if index.size and not (np.min(index) >= 0 and np.max(index) < classes):
+    if index.size and not (np.minimum.reduce(index, axis=None) >= 0 and np.maximum.reduce(index, axis=None) < classes):
         raise ValueError(f"{where}: class indices run from {np.min(index)} to {np.max(index)}, and there are {classes} "
                          f"classes. Count them from 0 to {classes - 1}.")
-    places = [n.ravel() for n in np.indices(examples, sparse=False)] if len(examples) > 1 else [np.arange(index.size)]
+    places = [n.ravel() for n in np.indices(examples)] if len(examples) > 1 else [np.arange(index.size)]
     chosen = [*places[:axis], index.ravel(), *places[axis:]] if examples else [index.reshape(1)]
     losses = -ops.getitem(log_p, tuple(chosen))
     return losses if len(examples) == 1 else ops.reshape(losses, examples)

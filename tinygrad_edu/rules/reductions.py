@@ -34,10 +34,10 @@ def keep(y: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def spread(g: Any, _x: Any, axis: Axes, keepdims: bool) -> Any:
-    """Every summand gets the gradient of its sum."""
-    if axis is not None:
-        g = keep(g, _x, axis, keepdims)
-    return broadcast_to(g, shape=_x.shape)
+    """Every summand gets the gradient of its sum; where there is one sum, the engine spreads it."""
+    if axis is None and not keepdims:
+        return g
+    return broadcast_to(keep(g, _x, axis, keepdims), shape=_x.shape)
 
 
 def _mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -55,11 +55,13 @@ mean = linear("mean", _mean,
 def _share_of_ties(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Entries that tie for the extreme share its gradient equally."""
     hit = equal(x, keep(y, x, axis, keepdims))
-    return where(hit, keep(g, x, axis, keepdims) / np.add.reduce(hit, axis=axis, keepdims=True), 0.0)
+    return keep(g, x, axis, keepdims) / np.add.reduce(hit, axis=axis, keepdims=True, dtype=x.dtype) * hit
 
 
-max_ = Primitive("max", lambda x, axis=None, keepdims=False: np.max(x, axis=axis, keepdims=keepdims), _share_of_ties)
-min_ = Primitive("min", lambda x, axis=None, keepdims=False: np.min(x, axis=axis, keepdims=keepdims), _share_of_ties)
+max_ = Primitive("max", lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
+                 _share_of_ties)
+min_ = Primitive("min", lambda x, axis=None, keepdims=False: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
+                 _share_of_ties)
 argmax = comparison("argmax", np.argmax)
 argmin = comparison("argmin", np.argmin)
 any_ = comparison("any", np.any)
@@ -166,6 +168,10 @@ logcumsumexp = Primitive("logcumsumexp", lambda x: np.logaddexp.accumulate(x, ax
 # ---------------------------------------------------------------- softmax and its kin
 
 
+def _highest(x: Any, axis: Axes) -> Any:
+    return np.maximum.reduce(x, axis=axis, keepdims=True)  # np.max, without its overhead
+
+
 def _logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     top = np.max(x, axis=axis, keepdims=True)
     shift = np.where(np.isfinite(top), top, 0)
@@ -180,14 +186,14 @@ def _logsumexp_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = 
 
 
 def _softmax(x: Any, axis: Axes) -> Any:
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True)) if x.size else np.exp(x)
+    e = np.exp(x - _highest(x, axis)) if x.size else np.exp(x)
     return e / np.add.reduce(e, axis=axis, keepdims=True)
 
 
 def _log_softmax(x: Any, axis: Axes) -> Any:
     if not x.size:
         return np.exp(x)
-    shifted = x - np.max(x, axis=axis, keepdims=True)
+    shifted = x - _highest(x, axis)
     return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 

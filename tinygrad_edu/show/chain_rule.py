@@ -7,6 +7,7 @@ for its operands and the record of that evaluation is printed, so what is shown 
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -20,7 +21,6 @@ from ..tensor import Tensor, always_record
 from .names import name_nodes, nodes_of
 from .notation import (
     FRACTION,
-    RELATION,
     Expression,
     array_latex,
     array_text,
@@ -47,6 +47,7 @@ MOST_FACTORS = 12  # of one row
 LONGEST_PATHS = 64  # characters of all paths; where they are longer, the sum over the users is shown
 LONGEST_RULE = 90  # characters of a local derivative; longer ones are written f′(x)
 FEW = 4  # a sum over so many examples is written out
+MOST_NUMBERS = 40  # characters of a formula with numbers put in, going forward
 WIDTH = 110  # of a line of text
 
 
@@ -211,13 +212,14 @@ class _Reading:
         self.root, self.max_rows = root, max_rows
         self.variables = variable_names()
         self.names = name_nodes(root, self.variables)
-        self.final = self.names[root] if gradient is None else "S"
+        self.final = self.names[root] if gradient is None else next(
+            s for s in itertools.chain("SLF", map("S{}".format, itertools.count())) if s not in self.names.values())
         self.asked = dict.fromkeys(self._asked(wrt))
         self.remarks: list[str] = []
         self.nodes = [t for t in nodes_of(root) if not self._hidden(t)]
         self.cuts: dict[Tensor, Expression] = {t: name(self.names[t], t.shape) for t in self._few(self.nodes)}
         self.steps: dict[tuple[Tensor, Tensor], _Step] = {}
-        self.expands = False
+        self.arrays: dict[int, Expression] = {}
         self.backwards = root.requires_grad and (root.size == 1 or gradient is not None)
         if wrt is not None and not self.backwards:
             if root.requires_grad:
@@ -265,7 +267,7 @@ class _Reading:
     def _operand(self, a: Any) -> Expression:
         """An operand as it is written: its name, a number, or the transpose of a name."""
         if type(a) is not Tensor:
-            return expression(a, {}, self.variables)
+            return self.arrays.setdefault(id(a), expression(a, {}, self.variables))
         turned = []
         while self._hidden(a):
             turned.append(a)
@@ -339,9 +341,6 @@ class _Reading:
         else:
             self.remarks.append(f"{printable(self.names[self.root])} does not track gradients, so there is nothing to explain "
                                 "backward.")
-        if self.expands:
-            self.remarks.append("X⁽ⁱ⁾ is the i-th example of X: its column where examples are columns, its row where they are "
-                                "rows.")
         local = [self._local_row(step) for step in self.steps.values()]
         if any("∂" in text(step.symbol) for step in self.steps.values()):
             self.remarks.append("∂u/∂x is the derivative by one step alone: x also reaches u by another path.")
@@ -367,12 +366,13 @@ class _Reading:
         numbers = None
         if value is not None:
             put_in = {self._named(a): _in_numbers(a.value) for a in self._bases(t)}
+            put_in |= {self._operand(a): _in_numbers(a) for a in t.args if isinstance(a, np.ndarray)}
             if all(x is not None for x in put_in.values()):
                 numbers = _both(replaced(e, {k: x for k, x in put_in.items() if x is not None}))
-                if len(numbers.text) > WIDTH // 2 or numbers == value:
+                if len(numbers.text) > MOST_NUMBERS or numbers == value:
                     numbers = None
         return Row(self.names[t], (title, _both(e), numbers, value), t.value, self._product_shapes(e, t.shape),
-                   self._by_examples(e))
+                   self._by_examples(e, columns=True))
 
     def _bases(self, t: Tensor) -> list[Tensor]:
         found = []
@@ -506,7 +506,12 @@ class _Reading:
             if put_in is not None:
                 numbers = _both(put_in)
             else:
-                shapes, more = self._product_shapes(e, x.shape), self._by_examples(e)
+                shapes = self._product_shapes(e, x.shape)
+                if x.op is None:
+                    # a sum over examples where x is a parameter and the other factor data: no other leaf that is differentiated
+                    (user,) = [u.user for u in self.uses[x]][:1]
+                    data = not any(a.op is None and a.requires_grad for a in self._bases(user) if a is not x)
+                    more = self._by_examples(e, columns=True) or (self._by_examples(e, columns=False) if data else ())
         sides: list[Formula | None] = [_both(short), title, symbols, numbers, value]
         if numbers == value or numbers == symbols:
             sides[3] = None
@@ -564,26 +569,23 @@ class _Reading:
             return _shapes(f"{shape_text(given.pop())} → {result}")
         return _shapes(result) if shape else None
 
-    def _by_examples(self, e: Expression) -> tuple[Formula, ...]:
-        """A product or a sum over few examples, written out: A Bᵀ = Σ a⁽ⁱ⁾ b⁽ⁱ⁾ᵀ over the columns of A and B, and
-        Aᵀ B = Σ a⁽ⁱ⁾ᵀ b⁽ⁱ⁾ over their rows."""
-        if e.head != "matmul" or not all(len(o.shape) == 2 for o in e.operands):
+    def _by_examples(self, e: Expression, columns: bool) -> tuple[Formula, ...]:
+        """A product over few examples, written out as a sum. Where examples are columns it is A Bᵀ = Σ a⁽ⁱ⁾ b⁽ⁱ⁾ᵀ, where they
+        are rows Aᵀ B = Σ a⁽ⁱ⁾ᵀ b⁽ⁱ⁾."""
+        if e.head != "matmul" or not all(len(o.shape) == 2 for o in e.operands) or not 2 <= e.operands[0].shape[1] <= FEW:
             return ()
         a, b = e.operands
-        m = a.shape[1]
-        columns = b.head == "transpose" and a.head == "name"
-        rows = a.head == "transpose" and b.head == "name"
-        if not 2 <= m <= FEW or not (columns or rows):
+        if (b if columns else a).head != "transpose":
             return ()
         left, right = (a, b.operands[0]) if columns else (a.operands[0], b)
-        if left.head != "name" or right.head != "name":
+        if left.head != "name" or right.head != "name" or "array(" in text(left) + text(right):
             return ()
-        turned = right.shape[0] > 1 if columns else left.shape[1] > 1
+        outer = right.shape[0] > 1 if columns else left.shape[1] > 1
         terms = []
-        for i in range(1, m + 1):
-            first, second = _example(left, i, turned and not columns), _example(right, i, turned and columns)
+        for i in range(1, a.shape[1] + 1):
+            first, second = _example(left, i, outer and not columns), _example(right, i, outer and columns)
             terms.append(Formula(f"{first.text} {second.text}", rf"{first.latex} \, {second.latex}"))
-        self.expands = True
+        self.remarks.append(f"X⁽ⁱ⁾ is {'column' if columns else 'row'} i of X, the i-th example.")
         return (Formula(" + ".join(t.text for t in terms), " + ".join(t.latex for t in terms)),)
 
 
@@ -613,12 +615,7 @@ def _example(e: Expression, i: int, turned: bool) -> Formula:
         written = "d" + written.split("/d", 1)[1]
         in_latex = "d" + in_latex.rpartition("}{d")[2][:-1]
     top = r"\top" if turned else ""
-    return Formula(f"{written}{superscript_index(i)}{'ᵀ' if turned else ''}", f"{{{in_latex}}}^{{({i}){top}}}")
-
-
-def superscript_index(i: int) -> str:
-    """⁽ⁱ⁾, the course's mark of the i-th example."""
-    return f"⁽{superscript(str(i))}⁾"
+    return Formula(f"{written}⁽{superscript(str(i))}⁾{'ᵀ' if turned else ''}", f"{{{in_latex}}}^{{({i}){top}}}")
 
 
 def _value(value: Any) -> Formula | None:
@@ -663,16 +660,14 @@ def _aligned(rows: list[Row]) -> list[str]:
             break
     lines = [_line(cells, widths) if cells in fitting or not any(cells[1:]) else _lines_of_its_own(cells, widths) for cells in table]
     ends = [len(line[-1]) for line, row in zip(lines, rows, strict=True) if row.shapes is not None]
-    width = max([end for end in ends if end <= WIDTH * 2 // 3], default=0)
+    width = max([end for end in ends if end <= WIDTH], default=0)
+    before = 2 + widths[0] + (widths[1] + 3 if columns > 4 else 0)
     out = []
     for line, row in zip(lines, rows, strict=True):
         if row.shapes is not None:
             line[-1] = f"{line[-1]:{width}}   {row.shapes.text}"
         out += line
-        before = sum(len(s.text) + 3 for s in row.sides[:-3] if s is not None) + 2 if len(row.sides) > 4 else (
-            2 + widths[0] + 1)
-        out += [f"{'':{max(before - 2, 2)}}= {more.text}" if len(row.sides) > 4 else f"{'':{before}}= {more.text}"
-                for more in row.more]
+        out += [f"{'':{before}} = {more.text}" for more in row.more]
     return out
 
 
@@ -717,4 +712,4 @@ def _plain_markdown(written: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+!|$~&" else c for c in written)
 
 
-__all__ = ["RELATION", "Explanation", "Formula", "Row", "explain"]
+__all__ = ["Explanation", "Formula", "Row", "explain"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import re
-import tempfile
+import secrets
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from ..backprop import Graph, pull, seed
 from ..errors import DTypeError, MissingExtraError, TinygradError, variable_names
+from ..memory import unhurried_collector
 from ..tensor import Tensor
 from . import notation
 from .collapse import Frame, Token, collapse, span, tally
@@ -92,9 +93,14 @@ def is_finite(value: Any) -> bool:
 
 def shown(text: str, most: int = 28) -> str:
     """User text that is safe and short enough to draw: no control characters, one line."""
-    text = text[: 4 * most] + ("…" if len(text) > 4 * most else "")
-    text = " ".join("".join("�" if unicodedata.category(c) in ("Cc", "Cs", "Cn", "Co") and c not in "\n\r\t" else c
-                            for c in text if unicodedata.category(c) != "Cf").split())
+    if len(text) > 8 * most:
+        text = text[: 4 * most] + text[-4 * most:]
+    clean = []
+    for c in text:
+        kind = unicodedata.category(c)
+        if kind != "Cf":  # invisible: joins letters, turns the direction of writing
+            clean.append(" " if c in "\n\r\t" else "\N{REPLACEMENT CHARACTER}" if kind[0] == "C" else c)
+    text = " ".join("".join(clean).split()) or "(no name)"
     return text if len(text) <= most else text[: most - 9] + "…" + text[-8:]
 
 
@@ -114,10 +120,10 @@ class _Record:
         self.root = root
         graph = Graph([root])
         self.operations = graph.nodes
-        self.leaves = graph.leaves
         self.variables = variable_names()
         self.names: dict[Tensor, str] = {}
         self.position = {t: i for i, t in enumerate(self.operations)}
+        self.leaf_number = {t: i for i, t in enumerate(sorted(graph.leaves, key=lambda t: t.id))}
         if len(self.operations) <= 5000:
             self.names = name_nodes(root, self.variables)
         self.grads: dict[Tensor, Any] = {}
@@ -141,7 +147,7 @@ class _Record:
             return shown(self.variables[id(t)])
         if t is self.root:
             return "J"
-        return f"t{self.position[t] + 1}" if t in self.position else f"x{t.id}"
+        return f"t{self.position[t] + 1}" if t in self.position else f"x{self.leaf_number.get(t, 0) + 1}"
 
     def operand(self, a: Any) -> str:
         """What an operand is called in a formula."""
@@ -286,7 +292,7 @@ def _leaves_of(record: _Record, tokens: list[Token]) -> tuple[list[_Leaves], dic
                 uses[id(a)] = set()
             uses[id(a)].add((k, 0 if variadic else i))
     groups: dict[Any, _Leaves] = {}
-    inside: dict[int, list[Any]] = {}
+    inside: dict[int, list[Any]] = {}  # by token
     sizes: dict[frozenset[tuple[int, int]], int] = {}
     frozen = {key: frozenset(u) for key, u in uses.items()}
     for u in frozen.values():
@@ -313,13 +319,19 @@ def _leaves_of(record: _Record, tokens: list[Token]) -> tuple[list[_Leaves], dic
 class _Sketch:
     """Boxes, arrows and a caption: the picture before it is written as DOT or as text."""
 
-    def __init__(self, record: _Record, most: int) -> None:
-        self.record = record
+    def __init__(self, record: _Record, most: int, gradients: bool) -> None:
+        self.record, self.wanted = record, gradients
         operations = record.operations
-        self.tokens = collapse(operations, groups_of(operations), most,
-                               lambda tokens: len(tokens) + len(_leaves_of(record, tokens)[0]))
+        counted: list[Any] = [None, None]  # the tokens looked at last, and their leaves
+
+        def boxes_for(tokens: list[Token]) -> int:
+            counted[:] = tokens, _leaves_of(record, tokens)
+            return len(tokens) + len(counted[1][0])
+
+        self.tokens = collapse(operations, groups_of(operations), most, boxes_for)
         self.collapsed = any(t.kind != "operation" or len(t.copies) > 1 for t in self.tokens)
-        leaves, self.inside = _leaves_of(record, self.tokens)
+        self.inside: dict[int, list[Any]]
+        leaves, self.inside = counted[1] if counted[0] is self.tokens else _leaves_of(record, self.tokens)
         where = [(0, 0)] * len(operations)
         for k, token in enumerate(self.tokens):
             for c, copy in enumerate(token.copies):
@@ -412,12 +424,17 @@ class _Sketch:
                 self.arrows.append(_Arrow(leaf_box, box, "forward", leaf_box.kind in ("leaf", "leaves")
                                           and bool(record.grads)))
             for m, kind in sources.get(i, []):
-                self.arrows.append(_Arrow(boxes[m], box, kind, kind == "forward" and bool(record.grads)))
+                self._flow_arrow(boxes[m], box, kind)
             if not isinstance(a, (Tensor, np.ndarray)):
                 others = [record.operations[copy[0]].args for copy in token.copies]
                 last = others[-1][i] if i < len(others[-1]) else a
                 if not isinstance(last, (Tensor, np.ndarray)):
                     self._number_arrow(a, box, last)
+
+    def _flow_arrow(self, tail: _Box, head: _Box, kind: str) -> None:
+        """Between what stands for several: no numbers, but the way; from one copy to the next where it turns back."""
+        forward = kind == "forward"
+        self.arrows.append(_Arrow(tail, head, kind, forward and bool(self.record.grads), "" if forward else "next"))
 
     def _leaf_boxes(self, a: Any, boxes: list[_Box]) -> list[_Box]:
         return [b for b in boxes if any(a is item for item in self.items_of[b])]
@@ -436,7 +453,7 @@ class _Sketch:
         for b in feeding:
             self.arrows.append(_Arrow(b, box, "forward", flows and b.kind in ("leaf", "leaves")))
         for m, kind in dict.fromkeys((m, kind) for _, m, kind in links[k]):
-            self.arrows.append(_Arrow(boxes[m], box, kind, flows and kind == "forward"))
+            self._flow_arrow(boxes[m], box, kind)
 
     # -- what stands in the boxes
 
@@ -446,7 +463,7 @@ class _Sketch:
         style = "plain" if is_finite(value) else "bad"
         if not np.ndim(value):
             return [(summary(value), style)]
-        return [(f"{np.shape(value)}".replace(",)", ",)"), "quiet"), ("  " + summary(value), style)]
+        return [(str(np.shape(value)), "quiet"), ("  " + summary(value), style)]
 
     def _gradient_row(self, t: Tensor) -> Row | None:
         g = self.record.grads.get(t)
@@ -585,6 +602,11 @@ class _Sketch:
         if self.record.grads and operations:
             lines.append(f"Solid arrows: forward. Dashed: derivatives flow back, each with its part of the chain rule. "
                          f"dx means d{J}/dx.")
+        elif self.wanted and operations:
+            lines.append(f"{J} has shape {self.record.root.shape}: derivatives are drawn for one number, or with "
+                         "gradient=, the weights of its entries.")
+        if not operations:
+            lines.append(f"{J} was not computed from Tensors that track gradients, so there is no graph to draw.")
         if self.collapsed:
             drawn = len([b for b in self.boxes if b.kind != "number"])
             done = [text for text, found in (
@@ -655,8 +677,8 @@ def _dot(sketch: _Sketch, direction: str) -> str:
     for arrow in sketch.arrows:
         ends = arrow.tail.id, arrow.head.id
         if arrow.kind == "turn":
-            graph.edge(*ends, style="dotted", constraint="false", fontcolor=QUIET, label="next", color=LEAF_LINE,
-                       penwidth="1.4")
+            graph.edge(*ends, style="dotted", constraint="false", fontcolor=QUIET, label=arrow.label or None,
+                       color=LEAF_LINE, penwidth="1.4")
         elif arrow.kind == "constant":
             graph.edge(*ends, color="#BDBDBD", arrowsize="0.5")
         else:
@@ -814,26 +836,25 @@ class Picture:
         """What a notebook shows: the picture, or the text where nothing can render it."""
         try:
             return {"image/svg+xml": self.svg, "text/plain": repr(self)}
-        except MissingExtraError as error:
+        except (MissingExtraError, OSError, ValueError) as error:  # better the text than a traceback
             return {"text/plain": f"{self}\n\n{error}"}
 
 
 def _write_whole(place: Path, data: bytes) -> None:
     """Write beside the place and rename, so that nobody ever reads half a file."""
-    folder = place.parent
+    place = Path(os.path.realpath(place))
     if place.is_dir():
         raise IsADirectoryError(21, "it is a folder")
-    handle, temporary = tempfile.mkstemp(prefix=".picture-", suffix=place.suffix, dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+    temporary = place.with_name(f".{secrets.token_hex(8)}.part")
+    with open(temporary, "xb") as file:
         try:
-            mode = place.stat().st_mode & 0o777
-        except OSError:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        os.chmod(temporary, mode)
+            file.write(data)
+            if place.exists():
+                os.chmod(temporary, place.stat().st_mode & 0o777)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    try:
         os.replace(temporary, place)
     except BaseException:
         os.unlink(temporary)
@@ -881,8 +902,9 @@ def draw(J: Tensor, *, gradients: bool = True, gradient: Any = None, max_nodes: 
         raise ValueError(f"draw: max_nodes is a whole number of boxes, at least 1, not {max_nodes!r}.")
     if direction not in (None, "right", "down", "up"):
         raise ValueError(f'draw: direction is "right", "down" or "up", not {direction!r}.')
-    record = _Record(J, gradients, gradient)
-    sketch = _Sketch(record, max_nodes)
+    with unhurried_collector():
+        record = _Record(J, gradients, gradient)
+        sketch = _Sketch(record, max_nodes, gradients)
     dot = _dot(sketch, direction or ("right" if _depth(sketch) <= 6 else "down"))
     boxes = [b for b in sketch.boxes if b.kind != "number"]
     return Picture(dot, _text(sketch), record.name(J), len(boxes), len(sketch.arrows),

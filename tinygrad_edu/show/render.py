@@ -75,7 +75,7 @@ def render(dot: str, kind: str) -> bytes:
 
 @contextlib.contextmanager
 def _without_font_warnings() -> Iterator[None]:
-    """Keep fontconfig's remarks on the system's configuration off stderr, and pass on whatever else is written there."""
+    """Keep fontconfig's remarks on the system off stderr, and pass on whatever else is written there."""
     try:
         sys.stderr.flush()
         saved = os.dup(2)

@@ -1,0 +1,1 @@
+"""Readers: what shows a recorded graph to a person. Each is loaded when it is first used."""
