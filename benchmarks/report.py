@@ -1,0 +1,117 @@
+"""Tables, as Markdown that reads as plain text too, and the page made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .engines import OURS, REFERENCE
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with its columns aligned."""
+    lines = [list(head), *[list(row) for row in rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+
+    def text(line: Sequence[str]) -> str:
+        cells = [cell.rjust(w) for cell, w in zip(line, widths, strict=True)]
+        return "| " + " | ".join([line[0].ljust(widths[0]), *cells[1:]]) + " |"
+
+    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    return "\n".join([text(lines[0]), rule, *[text(line) for line in lines[1:]]])
+
+
+def duration(seconds: float) -> str:
+    """Three digits and a unit."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1 or unit == "µs":
+            return f"{digits(seconds * factor)} {unit}"
+    raise AssertionError
+
+
+def digits(x: float) -> str:
+    """Enough digits to compare by."""
+    return f"{x:.0f}" if x >= 20 else f"{x:.1f}" if x >= 5 else f"{x:.2f}"
+
+
+def ratio(row: dict[str, Any], bold: bool = False) -> str:
+    """The median ratio with the least and the most of the rounds."""
+    if "ratio" not in row:
+        return "no" if row.get("lacks") else "fails" if "failed" in row else "–"
+    r = row["ratio"]
+    middle = f"**{digits(r['median'])}**" if bold else digits(r["median"])
+    return f"{middle} ({digits(r['low'])}–{digits(r['high'])})"
+
+
+def one_workload(i: str, result: dict[str, Any], titles: dict[str, str]) -> str:
+    """One workload, as it is shown while the benchmarks run."""
+    rows = []
+    for name, row in result["engines"].items():
+        if "ratio" in row:
+            rows.append([titles.get(name, name), duration(row["seconds"]["median"]), ratio(row), f"{row['error']:.0e}",
+                         f"{row['megabytes']:.1f}" if "megabytes" in row else "–"])
+        elif "failed" in row:
+            rows.append([f"{titles.get(name, name)} -- {row['failed']}", "", "", "", ""])
+    goal = f" (goal {result['goal']:g})" if result["goal"] else ""
+    return f"\n{i}  {result['title']}{goal}\n\n" + table(["", "step", "ratio", "error", "MB"], rows)
+
+
+def workloads(results: dict[str, Any], titles: dict[str, str]) -> str:
+    """All workloads: a row each, the ratios of the engines side by side."""
+    names = _names(results)
+    peers = [n for n in names if n not in (REFERENCE, OURS)]
+    rows = []
+    for i, result in results.items():
+        by = result["engines"]
+        goal = f"{result['goal']:g}" if result["goal"] else "–"
+        rows.append([f"{i} {result['title']}", duration(by[REFERENCE]["seconds"]["median"]),
+                     ratio(by.get(OURS, {}), True), goal, *[ratio(by.get(n, {})) for n in peers]])
+    return table(["", "NumPy by hand", titles.get(OURS, OURS), "goal", *[titles.get(n, n) for n in peers]], rows)
+
+
+def footprints(results: dict[str, Any], titles: dict[str, str]) -> str:
+    """Memory of the steps in MB."""
+    names = _names(results)
+    rows = []
+    for i, result in results.items():
+        cells = [result["engines"].get(n, {}).get("megabytes") for n in names]
+        if max(c or 0 for c in cells) >= 5:
+            shown = ["–" if c is None else f"{c:.0f}" if c >= 1 else "<1" for c in cells]
+            rows.append([f"{i} {result['title']}", *shown])
+    return table(["", *[titles.get(n, n) for n in names]], rows) if rows else ""
+
+
+def _names(results: dict[str, Any]) -> list[str]:
+    """Every engine of the results, in their order, without those that could not do anything."""
+    found = dict.fromkeys(n for r in results.values() for n in r["engines"])
+    return [n for n in found if any("ratio" in r["engines"].get(n, {}) for r in results.values())]
+
+
+def recording(rows: Sequence[dict[str, Any]]) -> str:
+    """The cost of recording an operation, in microseconds."""
+    return table(["microseconds", "NumPy", "recorded", "recording adds", "backward()"],
+                 [[r["operation"], *[digits(x) for x in (r["numpy"], r["recorded"], r["recorded"] - r["numpy"],
+                                                         r["backward"])]] for r in rows])
+
+
+def scaling(results: dict[str, Any], titles: dict[str, str]) -> str:
+    """Microseconds and bytes per node."""
+    sizes = sorted({n for rows in results.values() for n in rows}, key=int)
+
+    def cell(rows: dict[Any, Any], n: Any) -> str:
+        r = rows.get(n)
+        if r is None:
+            return "–"
+        if "seconds" not in r:
+            return str(r.get("failed", "no")).partition(":")[0]
+        return f"{digits(r['microseconds_per_node'])} µs, {r['bytes_per_node']:.0f} B"
+
+    rows = [[titles.get(name, name), *[cell(found, n) for n in sizes]] for name, found in results.items()]
+    return table(["per node", *[f"{int(n):,} nodes".replace(",", " ") for n in sizes]], rows)
+
+
+def imports(results: dict[str, Any]) -> str:
+    """Milliseconds to import; every line but NumPy's is what comes on top of NumPy."""
+    rows = [["NumPy alone" if title == "NumPy" else f"{title}, after NumPy", digits(r["median"]),
+             f"{digits(r['low'])}–{digits(r['high'])}"] for title, r in results.items()]
+    return table(["import", "ms", "spread"], rows)

@@ -1,0 +1,128 @@
+"""Taking turns: every engine in its own process, a fresh one for each workload."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .engines import REFERENCE
+from .workloads import WORKLOADS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    rounds : turns of each engine.  seconds : timed steps in a turn.  patience : seconds until an engine is given up.
+    realtime : let timed steps preempt other programs, where that is allowed.
+    """
+
+    rounds: int = 7
+    seconds: float = 0.15
+    patience: float = 90.0
+    realtime: bool = False
+
+
+def environment() -> dict[str, str]:
+    """The environment in which `benchmarks` and the package next to it are importable."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+class Process:
+    """An engine's worker process."""
+
+    def __init__(self, engine: str, effort: Effort) -> None:
+        self.engine, self.patience = engine, effort.patience
+        self.process = subprocess.Popen([sys.executable, "-m", "benchmarks.worker", engine], cwd=ROOT, text=True,
+                                        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL)
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """The reply to a request; {"failed": why} if there is none."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self.process.stdin.flush()
+            ready, _, _ = select.select([self.process.stdout], [], [], self.patience)
+        except BrokenPipeError:
+            ready = [self.process.stdout]
+        if not ready:
+            self.close()
+            return {"failed": f"gave up after {self.patience:g} s"}
+        line = self.process.stdout.readline()
+        if line:
+            reply: dict[str, Any] = json.loads(line)
+            return reply
+        return {"failed": f"the process ended, status {self.process.wait()}"}
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def once(engine: str, effort: Effort, do: str, **arguments: Any) -> dict[str, Any]:
+    """One request to a fresh process."""
+    with Process(engine, effort) as process:
+        return process.ask(do, **arguments)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": median(values), "low": min(values), "high": max(values)}
+
+
+def measure(workload: str, names: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """Every engine's time for a step, and its ratio to the hand-written NumPy of the same round.
+
+    An engine maps to {"seconds", "ratio", "error", "megabytes"}, to {"failed": why}, or to {"lacks": true}.
+    """
+    rows: dict[str, Any] = {}
+    processes = {name: Process(name, effort) for name in dict.fromkeys([REFERENCE, *names])}
+    try:
+        for name, process in processes.items():
+            rows[name] = process.ask("prepare", workload=workload)
+        ready = {name: p for name, p in processes.items() if "error" in rows[name]}
+        turns: dict[str, list[float]] = {name: [] for name in ready}
+        for _ in range(effort.rounds):
+            for name in [n for n in ready if "failed" not in rows[n]]:
+                reply = ready[name].ask("burst", seconds=effort.seconds, realtime=effort.realtime)
+                if "failed" in reply:
+                    rows[name] = reply
+                else:
+                    turns[name].append(reply["seconds"])
+    finally:
+        for process in processes.values():
+            process.close()
+    for name in [n for n in turns if "failed" not in rows[n]]:
+        ratios = [t / reference for t, reference in zip(turns[name], turns[REFERENCE], strict=True)]
+        rows[name].update(seconds=spread(turns[name]), ratio=spread(ratios))
+        rows[name].update(once(name, effort, "footprint", workload=workload))
+    return rows
+
+
+def measure_all(ids: Sequence[str], names: Sequence[str], effort: Effort, say: Callable[[str, Any], None]
+                ) -> dict[str, Any]:
+    """All workloads, reporting each as it is done."""
+    out = {}
+    for i in ids:
+        out[i] = {"title": WORKLOADS[i].title, "goal": WORKLOADS[i].goal, "engines": measure(i, names, effort)}
+        say(i, out[i])
+    return out
