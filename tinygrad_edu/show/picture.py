@@ -134,6 +134,11 @@ class _Record:
             with np.errstate(all="ignore"):
                 pull(list(self.operations), self.grads)
 
+    def gradient(self, t: Tensor) -> Any:
+        """dJ/dt in t's shape, or None; the backward pass may keep one number for equal entries."""
+        g = self.grads.get(t)
+        return g if g is None or np.shape(g) == t.shape else np.broadcast_to(g, t.shape)
+
     def named(self, t: Tensor) -> bool:
         """Whether a person named it."""
         return t.name is not None or id(t) in self.variables
@@ -208,7 +213,7 @@ class _Record:
             names[s] = name
             return s
 
-        g = stand_in(self.grads[t], f"d{y}")
+        g = stand_in(self.gradient(t), f"d{y}")
         result = stand_in(t.value, y)
         held: dict[int, Any] = {}
         for b in t.args:
@@ -466,7 +471,7 @@ class _Sketch:
         return [(str(np.shape(value)), "quiet"), ("  " + summary(value), style)]
 
     def _gradient_row(self, t: Tensor) -> Row | None:
-        g = self.record.grads.get(t)
+        g = self.record.gradient(t)
         if g is None:
             return None
         x, J = self.record.name(t), self.record.name(self.record.root)
@@ -527,7 +532,7 @@ class _Sketch:
 
     def _sizes_row(self, copies: list[Tensor]) -> list[Row]:
         """How large the derivatives are in the first and in the last copy: whether they vanish on the way."""
-        grads: list[Any] = [self.record.grads.get(t) for t in (copies[0], copies[-1])]
+        grads: list[Any] = [self.record.gradient(t) for t in (copies[0], copies[-1])]
         if any(g is None or not np.size(g) for g in grads):
             return []
         if all(np.ndim(g) == 0 for g in grads):
@@ -821,14 +826,14 @@ class Picture:
         kind = place.suffix.lower().lstrip(".")
         kind = {"gv": "dot"}.get(kind, kind)
         if kind not in FORMATS:
-            raise PictureError(f"save: {shown(str(place), 60)}: a picture is saved as .svg, .png, .pdf or .dot. "
+            raise PictureError(f"save: {shown(str(place), 160)}: a picture is saved as .svg, .png, .pdf or .dot. "
                                f'Write save("{shown(place.stem or "picture")}.svg").')
         data = self.render(kind)
         try:
             _write_whole(place, data)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise PictureError(f"save: {shown(str(place), 60)} cannot be written: {reason}. "
+            raise PictureError(f"save: {shown(str(place), 160)} cannot be written: {reason}. "
                                "Choose a folder that exists and that you may write to.") from error
         return place
 
