@@ -1,7 +1,7 @@
 """The chain rule written out: every step forward, every derivative backward, in symbols and in numbers.
 
-Numbers come from the engine's own backward pass. Formulas are the engine's own rules, read: a rule is evaluated on stand-ins
-for its operands and the record of that evaluation is printed, so what is shown is what was computed.
+Numbers come from the engine's own backward pass. Formulas are the engine's own rules, read: a rule is evaluated on
+stand-ins for its operands and the record of that evaluation is printed, so what is shown is what was computed.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ from .notation import (
     text,
 )
 
-MOST_PATHS = 4  # from one node to the end, written out one by one; where there are more, the sum over its users is shown
+MOST_PATHS = 4  # from one node to the end, written out; where there are more, the sum over its users is shown
 MOST_FACTORS = 12  # of one row
 LONGEST_PATHS = 64  # characters of all paths; where they are longer, the sum over the users is shown
 LONGEST_RULE = 90  # characters of a local derivative; longer ones are written f′(x)
+MOST_TERMS = 6  # of a sum over users
 FEW = 4  # a sum over so many examples is written out
 MOST_NUMBERS = 40  # characters of a formula with numbers put in, going forward
 WIDTH = 110  # of a line of text
@@ -63,7 +64,8 @@ class Formula:
 class Row:
     """One line of a table: sides joined by =, None where a column stays empty; the last one is the value.
 
-    name : of the node. value : the number or array (the node's, or the derivative). shapes : of the operands and the result.
+    name : of the node. value : the number or array (the node's, or the derivative). shapes : of the operands and the
+    result.
     more : further forms of the same, each on a line of its own.
     """
 
@@ -78,9 +80,10 @@ class Row:
 class Explanation:
     """What explain() found, for terminals (`print`), notebooks (shown by itself) and papers (`.latex()`).
 
-    forward : a row for each value, oldest first. local : a row for each derivative of a number by the number it was made from.
-    backward : a row for each derivative, from the end to the start. gradients : `{"da": 3.0, ...}`. remarks : what was left
-    out, and what a sign means.
+    forward : a row for each value, oldest first. local : a row for each derivative of a number by the number it was
+    made from.
+    backward : a row for each derivative, from the end to the start. gradients : `{"da": 3.0, ...}`. remarks : what was
+    left out, and what a sign means.
     """
 
     final: str
@@ -143,12 +146,13 @@ _COLUMNS = {
 def explain(J: Tensor, wrt: Any = None, gradient: Any = None, max_rows: int = 80) -> Explanation:
     """The chain rule of J, written out: forward, local derivatives and backward, symbols first, then the numbers.
 
-    J : a recorded result. One number, or any shape with `gradient`, the weights of its entries; without either, what was
-    computed forward is shown alone. wrt : a Tensor, a name, or a list of these; by default everything J was made from.
+    J : a recorded result. One number, or any shape with `gradient`, the weights of its entries; without either, what
+    was computed forward is shown alone. wrt : a Tensor, a name, or a list of these; by default everything J was made
+    from.
     max_rows : how many rows a table may have before its middle is left out.
 
-    Single numbers get the product along each path (the sum over paths where a number is used more than once); arrays get
-    formulas and shapes. `dJ/dx` is called `dx` for short. Nothing is changed: no `.grad` is written.
+    Single numbers get the product along each path (the sum over paths where a number is used more than once); arrays
+    get formulas and shapes. `dJ/dx` is called `dx` for short. Nothing is changed: no `.grad` is written.
 
     Raises GradientError where J does not track gradients, or is an array and `wrt` is asked for without `gradient`;
     NamesError where `wrt` is not part of J.
@@ -166,8 +170,8 @@ def explain(J: Tensor, wrt: Any = None, gradient: Any = None, max_rows: int = 80
       db = dJ/db = dJ/dv · dv/du · du/db = 3 · 1 · 2 = 6
     """
     if type(J) is not Tensor:
-        raise TypeError(f"explain: {type(J).__name__} given. It takes a recorded result: run the forward pass on Tensors, "
-                        "J = f(Tensor(...)), then explain(J).")
+        raise TypeError(f"explain: {type(J).__name__} given. It takes a recorded result: run the forward pass on "
+                        "Tensors, J = f(Tensor(...)), then explain(J).")
     with np.errstate(all="ignore"):
         return _Reading(J, wrt, gradient, max(int(max_rows), 4)).explanation()
 
@@ -176,7 +180,8 @@ def explain(J: Tensor, wrt: Any = None, gradient: Any = None, max_rows: int = 80
 
 @dataclass(frozen=True)
 class _Use:
-    """x is an operand of `user`, maybe by way of transposes that have no row of their own (nearest to the user first)."""
+    """x is an operand of `user`, maybe by way of transposes that have no row of their own (nearest to the user
+    first)."""
 
     user: Tensor
     operand: int
@@ -224,8 +229,8 @@ class _Reading:
         if wrt is not None and not self.backwards:
             if root.requires_grad:
                 seed(root, None, "explain")  # says why, and what to type instead
-            raise GradientError(f"explain: {self.names[root]} does not track gradients: it was computed under no_grad(), or "
-                                "from constants, .detach(), .data or .numpy(). Make the inputs Tensor(...).")
+            raise GradientError(f"explain: {self.names[root]} does not track gradients: it was computed under "
+                                "no_grad(), or from constants, .detach(), .data or .numpy(). Make the inputs Tensors.")
         if self.backwards:
             self._run_backward(gradient)
 
@@ -241,8 +246,8 @@ class _Reading:
                 one = by_name[one]
             if type(one) is not Tensor or one not in self.names:
                 held = getattr(one, "name", None) or self.variables.get(id(one), "the Tensor given")
-                raise NamesError(f"explain: {printable(str(held))} is not in the graph of {self.names[self.root]}, which was "
-                                 "not computed from it. Was it replaced by a new Tensor after the forward pass?")
+                raise NamesError(f"explain: {printable(str(held))} is not in the graph of {self.names[self.root]}, "
+                                 "which was not computed from it. Was it replaced by a new Tensor after the forward pass?")
             if not one.requires_grad:
                 raise GradientError(f"explain: {self.names[one]} is a constant (requires_grad=False), so nothing is "
                                     "differentiated with respect to it. Make it Tensor(...).")
@@ -254,8 +259,8 @@ class _Reading:
         return (is_transpose(t) and t is not self.root and t.name is None and id(t) not in self.variables
                 and type(t.args[0]) is Tensor and t not in self.asked)
 
-    def _few(self, rows: Sequence[Tensor]) -> list[Tensor]:
-        """The nodes with a row: the first and the last, where there are too many."""
+    def _few(self, rows: Sequence[Any]) -> list[Any]:
+        """What has a row: the first and the last, where there are too many."""
         half = self.max_rows // 2
         return list(rows) if len(rows) <= self.max_rows else [*rows[:half], *rows[-half:]]
 
@@ -300,14 +305,15 @@ class _Reading:
                 if rule is not None and type(a) is Tensor and a.requires_grad and (path is None or a in path):
                     self.uses.setdefault(a, []).append(_Use(user, i, tuple(turns)))
         inner = [t for t in reversed(shown) if t is not self.root and (path is None or t in path)]
-        leaves = [x for x in sorted(graph.leaves, key=lambda x: x.id) if x is not self.root and (path is None or x in path)]
+        leaves = [x for x in sorted(graph.leaves, key=lambda x: x.id)
+                  if x is not self.root and (path is None or x in path)]
         last = self.asked or dict.fromkeys(leaves)
         self.order = [self.root, *[t for t in inner if t not in last], *[t for t in last if t is not self.root]]
         self._count_paths()
 
     def _count_paths(self) -> None:
-        """How many paths lead from each node to the end, and how many factors they have together; 0 paths where an array lies
-        on the way, so that there is no product of numbers."""
+        """How many paths lead from each node to the end, and how many factors they have together; 0 paths where an
+        array lies on the way, so that there is no product of numbers."""
         self.paths: dict[Tensor, int] = {self.root: int(not self.root.ndim and not self.weighted)}
         self.factors: dict[Tensor, int] = {self.root: 0}
         for x in sorted(self.uses, key=lambda t: t.id, reverse=True):
@@ -329,23 +335,24 @@ class _Reading:
         if self.backwards:
             rows = self._few(self.order)
             if self.weighted:
-                self.remarks.append(f"{self.final} is the sum of gradient ⊙ {printable(self.names[self.root])}, so the start is "
-                                    f"d{self.final}/d{printable(self.names[self.root])} = gradient.")
+                root = printable(self.names[self.root])
+                self.remarks.append(f"{self.final} is the sum of gradient ⊙ {root}, so the start is "
+                                    f"d{self.final}/d{root} = gradient.")
             backward = self._capped([self._backward_row(x) for x in rows], len(self.order))
             wanted = [x for x in self.order if x is not self.root] if len(self.order) <= self.max_rows else rows
             gradients = {f"d{self.names[x]}": self._gradient(x) for x in wanted}
         elif self.root.requires_grad:
             root = printable(self.names[self.root])
-            self.remarks.append(f"{root} has shape {shape_text(self.root.shape)}, and only a single number has a derivative without "
-                                f"more said: explain({root}.sum()), or explain({root}, gradient=weights of its entries).")
+            self.remarks.append(f"{root} has shape {shape_text(self.root.shape)}, and only a single number has a "
+                                f"derivative without more said: explain({root}.sum()), or explain({root}, gradient=weights).")
         else:
-            self.remarks.append(f"{printable(self.names[self.root])} does not track gradients, so there is nothing to explain "
-                                "backward.")
+            self.remarks.append(f"{printable(self.names[self.root])} does not track gradients, so there is nothing to "
+                                "explain backward.")
         local = [self._local_row(step) for step in self.steps.values()]
         if any("∂" in text(step.symbol) for step in self.steps.values()):
             self.remarks.append("∂u/∂x is the derivative by one step alone: x also reaches u by another path.")
-        return Explanation(printable(self.final), forward, self._capped(local[: self.max_rows], len(local)), backward, gradients,
-                           list(dict.fromkeys(self.remarks)))
+        return Explanation(printable(self.final), forward, self._capped(self._few(local), len(local)), backward,
+                           gradients, list(dict.fromkeys(self.remarks)))
 
     def _capped(self, rows: list[Row], total: int) -> list[Row]:
         left_out = total - len(rows)
@@ -386,7 +393,7 @@ class _Reading:
     # -- local derivatives
 
     def _derivative(self, y: Tensor, x: Tensor, partial: bool = False) -> Expression:
-        return _derivative_name(self.names[y] if not (y is self.root and self.weighted) else self.final, self.names[x], partial)
+        return _derivative_name(self.names[y], self.names[x], partial)
 
     def _total(self, x: Tensor) -> Expression:
         """dJ/dx by its name; 1 for dJ/dJ."""
@@ -410,10 +417,13 @@ class _Reading:
             e = _added(rules)
             if len(text(e)) > LONGEST_RULE:
                 assert y.op is not None
-                e = name(f"{y.op.name}′({', '.join(text(self._operand(a)) for a in y.args)})", (), rf"\mathrm{{{escaped(y.op.name)}}}"
-                         rf"'\left( {', '.join(latex(self._operand(a)) for a in y.args)} \right)")
+                operands = [self._operand(a) for a in y.args]
+                function = rf"\mathrm{{{escaped(y.op.name)}}}'"
+                e = name(f"{y.op.name}′({', '.join(map(text, operands))})", (),
+                         rf"{function}\left( {', '.join(map(latex, operands))} \right)")
             put_in = {self._named(t): number(t.value) for t in [y, *self._bases(y)]}
-            self.steps[y, x] = _Step(self._derivative(y, x, self._reached_otherwise(y, x)), e, replaced(e, put_in), value)
+            symbol = self._derivative(y, x, self._reached_otherwise(y, x))
+            self.steps[y, x] = _Step(symbol, e, replaced(e, put_in), value)
         return self.steps[y, x]
 
     def _reached_otherwise(self, y: Tensor, x: Tensor) -> bool:
@@ -441,7 +451,8 @@ class _Reading:
         return Row(text(step.symbol), tuple(shown), step.value)
 
     def _contribution(self, use: _Use, g: Expression, start: Any) -> Expression:
-        """What one user adds to the derivative of its operand: the rule, read. `start` is dJ/d(user), g how it is written."""
+        """What one user adds to the derivative of its operand: the rule, read. `start` is dJ/d(user), g how it is
+        written."""
         y = use.user
         given: dict[Tensor, Tensor] = {}
         cuts: dict[Tensor, Expression] = {}
@@ -508,12 +519,12 @@ class _Reading:
             else:
                 shapes = self._product_shapes(e, x.shape)
                 if x.op is None:
-                    # a sum over examples where x is a parameter and the other factor data: no other leaf that is differentiated
+                    # a sum over examples, where x is a parameter and the other factor is data, not another parameter
                     (user,) = [u.user for u in self.uses[x]][:1]
                     data = not any(a.op is None and a.requires_grad for a in self._bases(user) if a is not x)
                     more = self._by_examples(e, columns=True) or (self._by_examples(e, columns=False) if data else ())
         sides: list[Formula | None] = [_both(short), title, symbols, numbers, value]
-        if numbers == value or numbers == symbols:
+        if numbers in (value, symbols):
             sides[3] = None
         if symbols == value:
             sides[2] = None
@@ -532,7 +543,7 @@ class _Reading:
                 waiting += [[*path, u] for u in dict.fromkeys(use.user for use in self.uses[path[-1]])]
         products, numbers = [], []
         for path in complete:
-            steps = [self._step(y, z) for y, z in zip(path[:-1], path[1:], strict=True)]
+            steps = [self._step(y, z) for y, z in itertools.pairwise(path)]
             products.append(reduce(_times, [s.symbol for s in steps]))
             numbers.append(reduce(_times, [number(s.value) for s in steps]))
         if len(complete) == 1 and len(complete[0]) == 2:
@@ -541,11 +552,12 @@ class _Reading:
         return _both(_plus(products)), _both(_plus(numbers))
 
     def _over_users(self, x: Tensor) -> tuple[Expression, Expression | None]:
-        """dJ/dx = Σ dJ/du · du/dx over the users u of x, or for arrays the rules of the users; with numbers where all are."""
+        """dJ/dx = Σ dJ/du · du/dx over the users u of x, or for arrays the rules of the users; with numbers where all
+        are."""
         users = list(dict.fromkeys(use.user for use in self.uses[x]))
         if not x.ndim and not any(u.ndim for u in users):
             products, numbers = [], []
-            for u in users:
+            for u in _ends(users):
                 step = self._step(u, x)
                 if u is self.root and not self.weighted:
                     products.append(step.symbol if len(users) > 1 else step.rule)
@@ -553,8 +565,11 @@ class _Reading:
                 else:
                     products.append(_times(self._total(u), step.symbol))
                     numbers.append(_times(number(self._gradient(u)), number(step.value)))
-            return _plus(products), _plus(numbers)
-        return _added([self._contribution(use, self._total(use.user), self._gradient(use.user)) for use in self.uses[x]]), None
+            gap = len(users) - len(products)
+            return _plus(_with_gap(products, gap)), _plus(_with_gap(numbers, gap))
+        uses = self.uses[x]
+        rules = [self._contribution(use, self._total(use.user), self._gradient(use.user)) for use in _ends(uses)]
+        return _added(_with_gap(rules, len(uses) - len(rules))), None
 
     # -- shapes, and sums over examples
 
@@ -570,12 +585,12 @@ class _Reading:
         return _shapes(result) if shape else None
 
     def _by_examples(self, e: Expression, columns: bool) -> tuple[Formula, ...]:
-        """A product over few examples, written out as a sum. Where examples are columns it is A Bᵀ = Σ a⁽ⁱ⁾ b⁽ⁱ⁾ᵀ, where they
-        are rows Aᵀ B = Σ a⁽ⁱ⁾ᵀ b⁽ⁱ⁾."""
-        if e.head != "matmul" or not all(len(o.shape) == 2 for o in e.operands) or not 2 <= e.operands[0].shape[1] <= FEW:
+        """A product over few examples, written out as a sum. Where examples are columns it is A Bᵀ = Σ a⁽ⁱ⁾ b⁽ⁱ⁾ᵀ,
+        where they are rows Aᵀ B = Σ a⁽ⁱ⁾ᵀ b⁽ⁱ⁾."""
+        if e.head != "matmul" or any(len(o.shape) != 2 for o in e.operands):
             return ()
         a, b = e.operands
-        if (b if columns else a).head != "transpose":
+        if not 2 <= a.shape[1] <= FEW or (b if columns else a).head != "transpose":
             return ()
         left, right = (a, b.operands[0]) if columns else (a.operands[0], b)
         if left.head != "name" or right.head != "name" or "array(" in text(left) + text(right):
@@ -604,8 +619,8 @@ def _derivative_name(of: str, by: str, partial: bool = False, shape: tuple[int, 
         return shown if all(c.isalnum() or c in "_[].'′" for c in shown) else f"({shown})"
 
     d, latex_d = ("∂", r"\partial ") if partial else ("d", "d")
-    return name(f"{d}{operand(of)}/{d}{operand(by)}", shape, rf"\frac{{{latex_d}{latex_name(of)}}}{{{latex_d}{latex_name(by)}}}",
-                FRACTION)
+    in_latex = rf"\frac{{{latex_d}{latex_name(of)}}}{{{latex_d}{latex_name(by)}}}"
+    return name(f"{d}{operand(of)}/{d}{operand(by)}", shape, in_latex, FRACTION)
 
 
 def _example(e: Expression, i: int, turned: bool) -> Formula:
@@ -635,6 +650,19 @@ def _shapes(written: str) -> Formula:
     return Formula(written, written.replace("→", r"\to").replace("@", r"\cdot"))
 
 
+def _ends(terms: Sequence[Any]) -> list[Any]:
+    """The first and the last terms of a sum that is too long to be written out."""
+    return list(terms) if len(terms) <= MOST_TERMS else [*terms[: MOST_TERMS // 2], *terms[-(MOST_TERMS // 2) :]]
+
+
+def _with_gap(terms: list[Expression], left_out: int) -> list[Expression]:
+    if not left_out:
+        return terms
+    half = len(terms) // 2
+    said = f"{left_out:,} more"
+    return [*terms[:half], name(f"… ({said}) …", (), rf"\ldots (\mathrm{{{escaped(said)}}}) \ldots"), *terms[half:]]
+
+
 def _times(a: Expression, b: Expression) -> Expression:
     return Expression("multiply", (a, b))
 
@@ -652,13 +680,14 @@ def _added(terms: Iterable[Expression]) -> Expression:
 def _aligned(rows: list[Row]) -> list[str]:
     """Columns under each other, as far as a line goes; a row that is too wide for that is laid out by itself."""
     columns = max(len(row.sides) for row in rows)
-    table = [[s.text if s is not None else None for s in row.sides] + [None] * (columns - len(row.sides)) for row in rows]
+    table = [[None if s is None else s.text for s in row.sides] + [None] * (columns - len(row.sides)) for row in rows]
     for widest in (60, 48, 40, 32, 24):
         fitting = [cells for cells in table if any(cells[1:]) and all(len(cell or "") <= widest for cell in cells)]
         widths = [max([len(cells[i] or "") for cells in fitting], default=0) for i in range(columns)]
         if sum(w + 3 for w in widths if w) <= WIDTH:
             break
-    lines = [_line(cells, widths) if cells in fitting or not any(cells[1:]) else _lines_of_its_own(cells, widths) for cells in table]
+    lines = [_line(cells, widths) if cells in fitting or not any(cells[1:]) else _lines_of_its_own(cells, widths)
+             for cells in table]
     ends = [len(line[-1]) for line, row in zip(lines, rows, strict=True) if row.shapes is not None]
     width = max([end for end in ends if end <= WIDTH], default=0)
     before = 2 + widths[0] + (widths[1] + 3 if columns > 4 else 0)

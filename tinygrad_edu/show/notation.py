@@ -1,11 +1,11 @@
 """Formulas as people write them: a recorded expression as text and as LaTeX.
 
 `expression` turns what was recorded between cut points into a tree of `Expression`; `text` and `latex` print it with as
-few parentheses as the table of styles allows. How a primitive is written stands in that table, or in the primitive's own
-`symbol`; what is in neither is written as a call of a function.
+few parentheses as the table of styles allows. How a primitive is written stands in that table, or in the primitive's
+own `symbol`; what is in neither is written as a call of a function.
 
-A derivative rule is read the same way: `recorded_rule` evaluates it on stand-ins for its operands, and the record of that
-evaluation is printed. So there is no table of derivatives here.
+A derivative rule is read the same way: `recorded_rule` evaluates it on stand-ins for its operands, and the record of
+that evaluation is printed. So there is no table of derivatives here.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _serial = itertools.count().__next__
 class Expression:
     """One operation on expressions, or a name or a number.
 
-    head : the primitive's name, "name" or "number". params : what is not an operand; a name's text, latex and strength, a
-    number's value. shape : of the array it stands for. symbol : the primitive's own way of being written.
+    head : the primitive's name, "name" or "number". params : what is not an operand; a name's text, latex and strength,
+    a number's value. shape : of the array it stands for. symbol : the primitive's own way of being written.
     """
 
     __slots__ = ("head", "operands", "params", "serial", "shape", "symbol")
@@ -65,19 +65,21 @@ def number(value: Any) -> Expression:
 
 def name(written: str, shape: tuple[int, ...] = (), in_latex: str | None = None, strength: int = ATOM) -> Expression:
     """A name as an expression; its LaTeX form is derived and escaped, unless given."""
-    return Expression("name", (), shape, {
-        "text": printable(written), "latex": latex_name(written) if in_latex is None else in_latex, "strength": strength})
+    in_latex = latex_name(written) if in_latex is None else in_latex
+    return Expression("name", (), shape, {"text": printable(written), "latex": in_latex, "strength": strength})
 
 
 # ---------------------------------------------------------------- names and numbers
 
-GREEK = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-         "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega")
-_LATEX_GREEK = {*GREEK, "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega"}
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+    "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi",
+    "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
+}
 _SPECIAL = {
-    "\\": r"\backslash ", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_", "^": r"\wedge ",
-    "~": r"\sim ", "<": r"\langle ", ">": r"\rangle ", "|": r"\vert ", "`": r"\prime ", "'": r"\prime ", '"': r"\prime\prime ",
-    " ": r"\ ",
+    "\\": r"\backslash ", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\wedge ", "~": r"\sim ", "<": r"\langle ", ">": r"\rangle ", "|": r"\vert ", "`": r"\prime ",
+    "'": r"\prime ", '"': r"\prime\prime ", " ": r"\ ",
 }
 
 
@@ -96,7 +98,7 @@ def _latex_letter(c: str) -> str:
     if words[:1] == ["GREEK"] and words[-2:-1] == ["LETTER"]:
         greek = words[-1].replace("LAMDA", "LAMBDA").lower()
         greek = greek.capitalize() if "CAPITAL" in words else greek
-        if greek in _LATEX_GREEK:
+        if greek in _GREEK:
             return f"\\{greek} "
     return c if c.isalnum() else "?"
 
@@ -118,7 +120,7 @@ def latex_name(written: str) -> str:
     if parts is None:
         return rf"\mathrm{{{escaped(written)}}}"
     base, index = parts.groups()
-    if base in _LATEX_GREEK:
+    if base in _GREEK:
         base = f"\\{base}"
     elif len(base) == 1 or re.fullmatch(r"d[A-Za-z]", base):
         base = "".join(_latex_letter(c) for c in base).strip()
@@ -173,16 +175,16 @@ def array_text(value: Any, longest: int = 40) -> str | None:
 def array_latex(value: Any) -> str:
     """A small array in LaTeX, nested lists as in text."""
     written = array_text(value, 10**6) or ""
-    return re.sub(r"([0-9.]+)e(-?[0-9]+)", r"\1 \\cdot 10^{\2}", written.replace("−", "-").replace("inf", r"\infty")).replace(
-        "nan", r"\mathrm{nan}")
+    written = written.replace("−", "-").replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+    return re.sub(r"([0-9.]+)e(-?[0-9]+)", r"\1 \\cdot 10^{\2}", written)
 
 
 # ---------------------------------------------------------------- how each operation is written
 
 @dataclass(frozen=True)
 class Style:
-    """How an operation is written, as text and in LaTeX: a template, how strongly it holds together, and how strong each
-    operand must be to go without parentheses."""
+    """How an operation is written, as text and in LaTeX: a template, how strongly it holds together, and how strong
+    each operand must be to go without parentheses."""
 
     text: str
     latex: str
@@ -201,7 +203,8 @@ STYLES: dict[str, Style] = {
     "scale": Style("{0} · {1}", r"{0} \cdot {1}", PRODUCT, (NEGATION, PRODUCT)),
     "multiply": Style("{0} ⊙ {1}", r"{0} \odot {1}", PRODUCT, (NEGATION, PRODUCT)),
     "divide": _FRACTION,
-    "floor_divide": Style("⌊{0} / {1}⌋", r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor", ATOM, (NEGATION, POWER), None, (0, 0)),
+    "floor_divide": Style("⌊{0} / {1}⌋", r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor", ATOM, (NEGATION, POWER),
+                          ATOM, (0, 0)),
     "remainder": Style("{0} mod {1}", r"{0} \,\mathrm{{mod}}\, {1}", PRODUCT, (MATRIX, MATRIX)),
     "matmul": Style("{0} @ {1}", "{0} \\, {1}", MATRIX, (MATRIX, FRACTION)),
     "reciprocal": Style("1 / {0}", r"\frac{{1}}{{{0}}}", PRODUCT, (POWER,), FRACTION, (0,)),
@@ -218,7 +221,7 @@ STYLES: dict[str, Style] = {
     "greater_equal": Style("{0} ≥ {1}", r"{0} \geq {1}", RELATION, (SUM, SUM)),
     "less": Style("{0} < {1}", "{0} < {1}", RELATION, (SUM, SUM)),
     "less_equal": Style("{0} ≤ {1}", r"{0} \leq {1}", RELATION, (SUM, SUM)),
-    "equal": Style("{0} = {1}", "{0} = {1}", RELATION, (SUM, SUM)),
+    "equal": Style("{0} == {1}", "{0} = {1}", RELATION, (SUM, SUM)),
     "not_equal": Style("{0} ≠ {1}", r"{0} \neq {1}", RELATION, (SUM, SUM)),
     "bitwise_and": Style("{0} and {1}", r"{0} \wedge {1}", 2, (3, 3)),
     "bitwise_or": Style("{0} or {1}", r"{0} \vee {1}", 1, (2, 2)),
@@ -230,9 +233,9 @@ STYLES: dict[str, Style] = {
 _APART = {("multiply", 1): {"matmul", "remainder", "divide"}, ("scale", 1): {"remainder", "divide"}}
 
 _FUNCTIONS = {  # written otherwise than by their names, as text and in LaTeX
-    "sum": ("Σ", r"\sum"), "prod": ("Π", r"\prod"), "sigmoid": ("σ", r"\sigma"), "log_sigmoid": ("log σ", r"\log \sigma"),
-    "normal_cdf": ("Φ", r"\Phi"), "maximum": ("max", r"\max"), "minimum": ("min", r"\min"),
-    "constant_power": ("power", r"\mathrm{power}"), "gelu_tanh": ("gelu", r"\mathrm{gelu}"),
+    "sum": ("Σ", r"\sum"), "prod": ("Π", r"\prod"), "sigmoid": ("σ", r"\sigma"),
+    "log_sigmoid": ("log σ", r"\log \sigma"), "normal_cdf": ("Φ", r"\Phi"), "maximum": ("max", r"\max"),
+    "minimum": ("min", r"\min"), "constant_power": ("power", r"\mathrm{power}"), "gelu_tanh": ("gelu", r"\mathrm{gelu}"),
 } | {f: (f, f"\\{f}") for f in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
                                 "max", "min")}
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -287,6 +290,9 @@ def _styled(head: str, style: Style, e: Expression, parts: list[Part], in_latex:
     return (style.latex if in_latex else style.text).format(*inner), strength
 
 
+_OPENING, _CLOSING = {"(", "[", "|", "⌊", "⌈", ","}, {")", "]", "|", "⌋", "⌉", ","}
+
+
 def _own_style(e: Expression) -> Style | None:
     """A primitive's own symbol as a style: an infix sign, or a template; only for primitives not in the table."""
     symbol = e.symbol
@@ -298,10 +304,10 @@ def _own_style(e: Expression) -> Style | None:
         sign = escaped(symbol) if symbol.isalpha() else " ".join(_latex_letter(c) for c in symbol)
         return Style(f"{{0}} {symbol} {{1}}", f"{{0}} \\, {_doubled(sign)} \\, {{1}}", PRODUCT, (MATRIX, MATRIX))
     pieces = re.split(r"(\{\d+\})", symbol)
-    closed = all(re.fullmatch(r"\{\d+\}", p) is None or (pieces[i - 1][-1:] in "([|⌊⌈," and pieces[i + 1][:1] in ")]|⌋⌉,"
-                 and pieces[i - 1] and pieces[i + 1]) for i, p in enumerate(pieces))
-    template = "".join(p if p[:1] == "{" and p[-1:] == "}" else rf"\mathrm{{{{{_doubled(escaped(p))}}}}}" if p else ""
-                       for p in pieces)
+    places = [i for i, p in enumerate(pieces) if re.fullmatch(r"\{\d+\}", p)]
+    closed = all(pieces[i - 1][-1:] in _OPENING and pieces[i + 1][:1] in _CLOSING for i in places)
+    template = "".join(p if i in places else rf"\mathrm{{{{{_doubled(escaped(p))}}}}}" if p else ""
+                       for i, p in enumerate(pieces))
     count = len(e.operands)
     return Style(symbol, template, ATOM if closed else POSTFIX, (0 if closed else ATOM,) * count)
 
@@ -395,7 +401,8 @@ def _write_einsum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
 
 
 _SPECIAL_FORMS: dict[str, Callable[[Expression, list[Part], bool], Part | None]] = {
-    "getitem": _write_getitem, "gather": _write_getitem, "put": _write_put, "scatter": _write_put, "sum": _write_sum, "prod": _write_sum, "mean": _write_sum,
+    "getitem": _write_getitem, "gather": _write_getitem, "put": _write_put, "scatter": _write_put, "sum": _write_sum,
+    "prod": _write_sum, "mean": _write_sum,
     "constant_power": _write_power, "transpose": _write_transpose, "einsum": _write_einsum,
 }
 
@@ -458,8 +465,8 @@ def _shorter_multiply(e: Expression) -> Expression:
         if one.is_number(-1):
             return _negated(other)
         if one.head == "negative":
-            return _negated(simplified(Expression("multiply", (one.operands[0], b) if one is a else (a, one.operands[0]),
-                                                  e.shape)))
+            pair = (one.operands[0], b) if one is a else (a, one.operands[0])
+            return _negated(simplified(Expression("multiply", pair, e.shape)))
     if a is b:
         return Expression("square", (a,), e.shape)
     if a.head == "multiply" and a.operands[1] is b and b.head != "number":
@@ -583,8 +590,8 @@ _SHORTER: dict[str, Callable[[Expression], Expression]] = {
 
 
 def simplified(e: Expression) -> Expression:
-    """The same value in a shorter form: 1 · x is x, −(−x) is x, x · x is x², (A B)ᵀ is Bᵀ Aᵀ. Only e itself is looked at;
-    its operands are taken to be simplified."""
+    """The same value in a shorter form: 1 · x is x, −(−x) is x, x · x is x², (A B)ᵀ is Bᵀ Aᵀ. Only e itself is looked
+    at; its operands are taken to be simplified."""
     shorter = _SHORTER.get(e.head)
     return shorter(e) if shorter else e
 
@@ -595,8 +602,9 @@ def expression(node: Any, names: Mapping[Tensor, str | Expression], constants: M
                simplify: bool = True, single: bool = False) -> Expression:
     """What was recorded between `node` and the cut points, as an expression.
 
-    node : a Tensor, number or array. names : the cut points, a Tensor to its name, or to an expression to put in its place;
-    the walk stops there, and at leaves. constants : id of an array to its name. simplify : apply the identities above.
+    node : a Tensor, number or array. names : the cut points, a Tensor to its name, or to an expression to put in its
+    place; the walk stops there, and at leaves. constants : id of an array to its name. simplify : apply the identities
+    above.
     single : what was recorded stands for single numbers, whatever the shapes of its stand-ins.
     """
     constants = constants or {}
@@ -622,8 +630,9 @@ def expression(node: Any, names: Mapping[Tensor, str | Expression], constants: M
                     inside.append(a)
         for t in sorted(inside, key=lambda t: t.id):
             assert t.op is not None
-            if simplify and t.op is where and _never(t.args[0]):
-                done[t] = of(t.args[2])
+            branch = _settled(t.args[0]) if simplify and t.op is where else None
+            if branch is not None:
+                done[t] = of(t.args[1 if branch else 2])
                 continue
             e = Expression(t.op.name, [of(a) for a in t.args], () if single else t.shape, t.params, t.op.symbol)
             done[t] = simplified(e) if simplify else e
@@ -641,9 +650,9 @@ def replaced(e: Expression, by: Mapping[Expression, Expression]) -> Expression:
     done: dict[Expression, Expression] = dict(by)
     for part in sorted(order, key=lambda part: part.serial):
         if part not in done:
-            same = all(done[o] is o for o in part.operands)
-            done[part] = part if same else Expression(part.head, [done[o] for o in part.operands], part.shape, part.params,
-                                                      part.symbol)
+            operands = [done[o] for o in part.operands]
+            same = all(new is old for new, old in zip(operands, part.operands, strict=True))
+            done[part] = part if same else Expression(part.head, operands, part.shape, part.params, part.symbol)
     return done[e]
 
 
@@ -669,8 +678,8 @@ def _constant(value: Any, constants: Mapping[int, str], names: Mapping[Tensor, s
 # ---------------------------------------------------------------- derivative rules, read
 
 class Observed(ndarray):
-    """A value that knows what it stands for. Rules compare values (x > 0, a == b), and a comparison is a plain array, so the
-    record of a rule alone would not say which; an observed value keeps that.
+    """A value that knows what it stands for. Rules compare values (x > 0, a == b), and a comparison is a plain array,
+    so the record of a rule alone would not say which; an observed value keeps that.
 
     source : the stand-in Tensor, or (operation, operands) of a comparison; None where unknown.
     """
@@ -705,7 +714,7 @@ _OBSERVED_UFUNCS = {"greater", "greater_equal", "less", "less_equal", "equal", "
 def observed(value: Any, source: Any) -> Observed:
     """A copy of a value that knows its source."""
     value = np.asarray(value)
-    seen = ndarray.__new__(Observed, value.shape, value.dtype)  # owns its data, so that a plain view of it has it as base
+    seen = ndarray.__new__(Observed, value.shape, value.dtype)  # owns its data, so a plain view of it has it as base
     seen[...] = value
     seen.source = source
     return seen
@@ -720,8 +729,9 @@ def _from_source(value: Observed, constants: Mapping[int, str], names: Mapping[T
             return _constant(np.asarray(value), constants, names)
         return given if isinstance(given, Expression) else name(given, value.shape)
     head, inputs, params = source
-    if head == "where" and _never(inputs[0]):
-        return _constant(inputs[2], constants, names)
+    branch = _settled(inputs[0]) if head == "where" else None
+    if branch is not None:
+        return _constant(inputs[1 if branch else 2], constants, names)
     return Expression(head, [_constant(x, constants, names) for x in inputs], value.shape, params)
 
 
@@ -732,10 +742,14 @@ def _observation(value: Any) -> Observed | None:
     return value if isinstance(value, Observed) and value.source is not None else None
 
 
-def _never(condition: Any) -> bool:
-    """Whether a condition that only guards a rule (x = 0, isnan(x)) holds nowhere, so that its case need not be shown."""
+def _settled(condition: Any) -> bool | None:
+    """Which branch of a `where` alone need be shown: that of a fixed truth value, and the ordinary one where the
+    condition only guards a rule (x = 0, isnan(x)) and holds nowhere. None where the choice matters."""
     seen = _observation(condition)
-    return seen is not None and type(seen.source) is tuple and seen.source[0] in ("equal", "isnan") and not np.any(seen)
+    if seen is None:
+        return bool(condition) if isinstance(condition, (bool, np.bool_)) else None
+    guards = type(seen.source) is tuple and seen.source[0] in ("equal", "isnan")
+    return False if guards and not np.any(seen) else None
 
 
 def stand_in(value: Any) -> Tensor:
@@ -748,8 +762,8 @@ def stand_in(value: Any) -> Tensor:
 def recorded_rule(node: Tensor, operand: int, g: Any, y: Tensor, operands: Sequence[Any]) -> Any:
     """The derivative rule of one operand of a node, evaluated on stand-ins, so that its formula can be read.
 
-    g : dJ/dy, a stand-in or a number; y : the stand-in of the node; operands : the stand-ins of its operands. The result has
-    the operand's shape; None where the derivative is zero everywhere.
+    g : dJ/dy, a stand-in or a number; y : the stand-in of the node; operands : the stand-ins of its operands. The
+    result has the operand's shape; None where the derivative is zero everywhere.
     """
     assert node.op is not None
     rule = node.op.rules_for(len(operands))[operand]
