@@ -657,8 +657,7 @@ def _label(rows: list[Row]) -> str:
     cells = []
     for row in rows:
         text = "".join(_STYLES[style][0] + _escape(piece) + _STYLES[style][1] for piece, style in row if piece)
-        port = ' PORT="g"' if any(style == "gradient" for _, style in row) else ' PORT="v"' if row is rows[0] else ""
-        cells.append(f'<TR><TD ALIGN="LEFT"{port}>{text or " "}</TD></TR>')
+        cells.append(f'<TR><TD ALIGN="LEFT">{text or " "}</TD></TR>')
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{"".join(cells)}</TABLE>>'
 
 
