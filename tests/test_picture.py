@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from zoo import SAMPLES
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, StaleError, TinygradError
+from tinygrad_edu.rules import TABLE
 from tinygrad_edu.show import render as rendering
 from tinygrad_edu.show import scopes
 from tinygrad_edu.show.picture import Picture, PictureError, draw, renderer, scope
@@ -305,6 +307,32 @@ def test_rules_with_comparisons_and_many_operands_are_drawn(rng: np.random.Gener
     picture.render("svg")
     assert "concatenate(" in str(picture)
     assert "…" in Read(picture).of("w")[0]
+
+
+@pytest.mark.parametrize("name", sorted({s.name for s in SAMPLES}))
+def test_every_primitive_is_drawn(name: str) -> None:
+    for sample in SAMPLES:
+        if sample.name != name:
+            continue
+        operands = [Tensor(x) if i in sample.variables else x for i, x in enumerate(sample.operands)]
+        with np.errstate(all="ignore"):
+            y = TABLE[name](*operands, **sample.params)
+        picture = draw(y, gradient=np.ones(y.shape))
+        read = Read(picture)
+        assert len({tail for tail, _, _ in read.back}) == len(operands) - sum(type(x) is not Tensor for x in operands)
+        assert all("error" not in label for _, _, label in read.back)
+        assert picture.dot.count("->") >= 2 * len(read.back)
+
+
+def test_a_rule_that_knows_arrays_only_is_drawn_too() -> None:
+    @tg.primitive(lambda g, y, x: g * np.asarray(np.i0(x)), kind="pointwise")
+    def bessel(x: Any) -> Any:
+        return np.cumsum(x)
+
+    a = Tensor(np.ones(6))
+    t = bessel(a)
+    J = t.sum()
+    assert ("a", "t", "dt · dt/da") in Read(draw(J)).back
 
 
 # ---------------------------------------------------------------- with and without derivatives

@@ -60,16 +60,14 @@ def collapse(operations: list[Tensor], paths: list[tuple[Group, ...]], most: int
         return len(tokens) <= most and boxes(tokens) <= most
 
     frames: dict[Group, Frame] = {g: Frame([g.label]) for path in paths for g in path} if any(paths) else {}
-    if len(operations) <= most:
-        tokens = [Token([[i]], tuple(frames[g] for g in path)) for i, path in enumerate(paths)]
-        if fits(tokens):
-            return tokens
-    deepest = max(map(len, paths), default=0)
+    plain = [Token([[i]], tuple([frames[g] for g in path]) if path else ()) for i, path in enumerate(paths)]
+    if fits(plain):
+        return plain
+    deepest = max(map(len, paths)) if frames else 0
     levels = [_by_scope(paths, depth, frames) for depth in range(deepest, 0, -1)]
     for tokens in levels:
         if len(tokens) > 2 and fits(tokens):
             return tokens
-    plain = [Token([[i]], tuple(frames[g] for g in path)) for i, path in enumerate(paths)]
     smallest = plain
     for tokens in [*levels[:1], plain, *levels[1:]] if levels else [plain]:
         for with_shapes in (True, False):
@@ -98,13 +96,14 @@ def _by_scope(paths: list[tuple[Group, ...]], depth: int, frames: dict[Group, Fr
     of: dict[Group, Token] = {}
     for i, path in enumerate(paths):
         if len(path) < depth:
-            tokens.append(Token([[i]], tuple(frames[g] for g in path)))
+            tokens.append(Token([[i]], tuple([frames[g] for g in path])))
             continue
         group = path[depth - 1]
         if group in of:
             of[group].copies[0].append(i)
         else:
-            of[group] = token = Token([[i]], tuple(frames[g] for g in path[: depth - 1]), "group", [group.label])
+            around = tuple([frames[g] for g in path[: depth - 1]])
+            of[group] = token = Token([[i]], around, "group", [group.label])
             tokens.append(token)
     return tokens
 

@@ -219,11 +219,12 @@ class _Record:
         for b in t.args:
             if id(b) not in held:
                 held[id(b)] = stand_in(value_of(b), self.operand(b))
-        d = notation.recorded_rule(t, i, g, result, [held[id(b)] for b in t.args])
-        if d is None:
-            return "0"
-        text = notation.text(notation.expression(d, names, constants))
-        if len(text) <= 36:
+        try:
+            d = notation.recorded_rule(t, i, g, result, [held[id(b)] for b in t.args])
+            text = "0" if d is None else notation.text(notation.expression(d, names, constants))
+        except Exception:  # a user's rule may know arrays only; its formula is then not to be had
+            text = ""
+        if 0 < len(text) <= 36:
             return text
         x = self.operand(a)
         short = f"d{y} · d{y}/d{x}"
