@@ -19,7 +19,7 @@ from .errors import GradientError, ShapeError, StaleError, name_of, variable_nam
 from .rules.indexing import gather, getitem
 from .rules.products import matmul
 from .rules.shapes import astype, broadcast_to, sum_to
-from .tensor import Primitive, Tensor, always_record, constant, leaf, next_id
+from .tensor import LARGE, Primitive, Tensor, always_record, constant, in_blocks, leaf, next_id
 
 _by_id = attrgetter("id")
 
@@ -62,7 +62,7 @@ class Graph:
         nodes.reverse()  # nearly in order already
         nodes.sort(key=_by_id)
         if since:
-            outside = outside or any([x.id < since for x in leaves])
+            outside = outside or any(x.id < since for x in leaves)
             mixed = mixed or outside or bool(leaves)
         self.nodes, self.leaves, self.outside, self.mixed = nodes, leaves, outside, mixed
         if nodes:
@@ -164,8 +164,11 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                 _add_at(grads, a, g, params["index"])  # type: ignore[index]
                 continue
             x = a.value
-            rule = op.rules[0]  # type: ignore[union-attr, index]
-            d = rule(g, y, x) if params is None else rule(g, y, x, **params)  # type: ignore[misc]
+            rule = op.rules[0]  # type: ignore[union-attr]
+            if op.blocked and type(x) is ndarray and x.size >= LARGE:  # type: ignore[union-attr]
+                d = in_blocks(rule, (g, y, x), params or {})  # type: ignore[arg-type]
+            else:
+                d = rule(g, y, x) if params is None else rule(g, y, x, **params)  # type: ignore[misc]
             if type(d) is float64 is type(x):
                 old = get(a)
                 grads[a] = d if old is None else old + d
@@ -255,7 +258,7 @@ def _entrywise(node: Tensor) -> bool:
     """Whether a node's operands all have its shape, so that each entry goes its own way."""
     op, shape = node.op, node.value.shape
     return op is not None and op.kind == "pointwise" and all(
-        [a.value.shape == shape if type(a) is Tensor else not hasattr(a, "shape") or a.shape == shape for a in node.args]
+        a.value.shape == shape if type(a) is Tensor else not hasattr(a, "shape") or a.shape == shape for a in node.args
     )
 
 

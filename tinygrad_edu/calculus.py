@@ -85,6 +85,8 @@ def _plain(x: Any) -> Any:
 class _Recording:
     """One call of f on fresh inputs: the inputs, the outputs, and the graph between them."""
 
+    __slots__ = ("aux", "builders", "graph", "inputs", "outputs", "path", "rebuild_outputs", "record", "single")
+
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: int | Sequence[int],
                  has_aux: bool = False) -> None:
         since = next_id()
@@ -101,6 +103,7 @@ class _Recording:
                 raise TypeError(f"{getattr(f, '__name__', 'f')}: has_aux=True expects (result, extra), got "
                                 f"{type(result).__name__}. Return a pair, or leave has_aux out.")
             result, self.aux = result
+        self.rebuild_outputs: Callable[[Sequence[Any]], Any]
         if type(result) is Tensor:
             self.outputs, self.rebuild_outputs = [result], _only
         else:
@@ -115,11 +118,12 @@ class _Recording:
 
     def track(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> tuple[list[Any], bool]:
         """Put fresh Tensors in the place of the arrays to differentiate by; whether any hangs on a graph outside."""
-        single = type(argnums) is int
+        single = isinstance(argnums, (int, np.integer))
+        wanted: Sequence[int] = (argnums,) if isinstance(argnums, (int, np.integer)) else argnums
         call, outside = list(args), False
         self.inputs: list[Tensor] = []
         builders: list[tuple[int, Callable[[Sequence[Any]], Any]]] = []
-        for i in (argnums,) if single else argnums:  # type: ignore[union-attr]
+        for i in wanted:
             if not -len(args) <= i < len(args):
                 raise ValueError(f"{getattr(f, '__name__', 'f')}: argnums names argument {i}, but {len(args)} positional "
                                  "arguments are given. Pass the arguments to differentiate by position.")
@@ -143,7 +147,7 @@ class _Recording:
 
     def rebuild_inputs(self, leaves: Sequence[Any]) -> Any:
         """One result per input, nested as the arguments were."""
-        if all([build is _only for _, build in self.builders]):
+        if all(build is _only for _, build in self.builders):
             return leaves[0] if self.single else tuple(leaves)
         out, start = [], 0
         for count, build in self.builders:
@@ -502,7 +506,13 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
 
 
 class GradientCheck:
-    """What check_gradients found. `ok`, `worst` (relative error), `kinks`, and a table when printed."""
+    """What check_gradients found: `ok`, `worst` (the largest relative error), `kinks`, and a table when printed.
+
+    >>> import tinygrad_edu as tg
+    >>> check = tg.check_gradients(lambda x: (x**3).sum(), [1.0, 2.0])
+    >>> check.ok, check.worst < 1e-6, check.kinks
+    (True, True, [])
+    """
 
     def __init__(self, method: str, tolerance: float) -> None:
         self.method, self.tolerance = method, tolerance
@@ -614,7 +624,7 @@ def check_gradients(f: Callable[..., Any], *args: Any, tolerance: float = 1e-6, 
 def _argument_names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
     code = getattr(f, "__code__", None)
     names = list(code.co_varnames[: code.co_argcount]) if code is not None else []
-    out = []
+    out: list[str] = []
     for i, arg in enumerate(args):
         name = names[i] if i < len(names) else "x" if len(args) == 1 else f"x{i + 1}"
         count = len(flatten(arg)[0])
@@ -667,7 +677,7 @@ def primitive(*rules: Rule | None, name: str | None = None, kind: str = "general
                         "@tg.primitive(lambda g, y, x: g * y), then the function.")
 
     def declare(forward: Callable[..., Any]) -> Callable[..., Any]:
-        own_name = name or getattr(forward, "__name__", "primitive")
+        own_name = str(name or getattr(forward, "__name__", "primitive"))
         op = Primitive(own_name, forward, *rules, kind=kind, symbol=symbol)
 
         def function(*operands: Any, **params: Any) -> Any:

@@ -134,18 +134,44 @@ class InPlaceError(TinygradError, TypeError):
 
 
 class ShapeWarning(UserWarning):
-    """A rank-1 array did something that is legal and hardly ever meant; strict_shapes() makes it an error."""
+    """A rank-1 array did something that is legal and hardly ever meant; strict_shapes() makes it an error.
+
+    An array of shape (n,) is neither row nor column, and `.T` leaves it as it is.
+
+    >>> import warnings, tinygrad_edu as tg
+    >>> a = tg.Tensor([1.0, 2.0, 3.0])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     shape = a.T.shape
+    >>> print(caught[0].message)
+    a.T: a has shape (3,), a rank-1 array, which .T leaves as it is. Use a.col() for a column (3, 1), or a.row() for a \
+row (1, 3).
+    """
 
 
 class NamesError(TinygradError, KeyError):
-    """A name that was asked for is not in the graph."""
+    """A name that was asked for is not in the graph.
+
+    Readers take names: of Tensors with `name=`, and of the variables that hold them where the reader is called.
+
+    >>> import tinygrad_edu as tg
+    >>> issubclass(tg.errors.NamesError, KeyError)
+    True
+    """
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 
 class MissingExtraError(TinygradError, ImportError):
-    """An optional package is needed for what was asked; the message gives the install line."""
+    """An optional package is needed for what was asked; the message gives the exact install line.
+
+    Drawing to SVG, PNG or PDF needs Graphviz, on PATH or through pygraphviz; the DOT text needs neither.
+
+    >>> import tinygrad_edu as tg
+    >>> issubclass(tg.errors.MissingExtraError, ImportError)
+    True
+    """
 
 
 def user_frame() -> FrameType | None:
@@ -167,7 +193,7 @@ def variable_names(frame: FrameType | None = None) -> dict[int, str]:
     while frame is not None:
         for scope in (frame.f_locals, frame.f_globals):
             for name, held in list(scope.items()):
-                if name.startswith("_"):
+                if name.startswith("_") or not name.isidentifier():  # pytest's @py_assert3
                     continue
                 if hasattr(held, "shape"):
                     names.setdefault(id(held), name)

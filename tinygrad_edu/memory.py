@@ -38,19 +38,14 @@ class unhurried_collector:
     again: half of the time of a million operations. It is not switched off, so cycles made by user code still go.
     """
 
-    _open = 0
-    _before = (700, 10, 10)
+    __slots__ = ("before",)
 
     def __enter__(self) -> None:
-        cls = unhurried_collector
-        if not cls._open:
-            cls._before = gc.get_threshold()
-            if 0 < cls._before[0] < _RARELY:
-                gc.set_threshold(_RARELY, *cls._before[1:])
-        cls._open += 1
+        self.before = before = gc.get_threshold()
+        if 0 < before[0] < _RARELY:
+            gc.set_threshold(_RARELY, before[1], before[2])
 
     def __exit__(self, *exc: object) -> None:
-        cls = unhurried_collector
-        cls._open -= 1
-        if not cls._open:
-            gc.set_threshold(*cls._before)
+        before = self.before
+        if 0 < before[0] < _RARELY:
+            gc.set_threshold(*before)

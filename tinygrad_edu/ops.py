@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ def _unary(name: str, op: Primitive, slope: str, point: float = 0.5, summary: st
 
 
 absolute = _unary("absolute", pointwise.absolute, "sign(x), 0 at 0")
-abs = absolute  # noqa: A001 - NumPy's name
+abs = absolute
 fabs = absolute
 negative = _unary("negative", pointwise.negative, "−1")
 positive = _unary("positive", pointwise.positive, "1")
@@ -243,7 +244,7 @@ equal = _comparison("equal", pointwise.equal, "==")
 not_equal = _comparison("not_equal", pointwise.not_equal, "!=")
 
 
-def round(x: Any, decimals: int = 0) -> Any:  # noqa: A001 - NumPy's name
+def round(x: Any, decimals: int = 0) -> Any:
     """Round to a number of decimals. The derivative is 0 everywhere.
 
     >>> import tinygrad_edu as tg
@@ -270,7 +271,7 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     return pointwise.where(np.asarray(condition, bool)[()], operand(a, "where"), operand(b, "where"))
 
 
-def clip(x: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:  # noqa: A002
+def clip(x: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:
     """x limited to [min, max]; None leaves a side open.
 
     The derivative is 1 inside and on the bounds. Bounds that are Tensors get the gradient of what they cut off.
@@ -426,13 +427,13 @@ def _reduction(name: str, op: Primitive, summary: str, slope: str = "") -> Any:
     return function
 
 
-sum = _reduction("sum", reductions.sum_, "The sum", "Every summand gets the gradient of its sum.")  # noqa: A001
+sum = _reduction("sum", reductions.sum_, "The sum", "Every summand gets the gradient of its sum.")
 mean = _reduction("mean", reductions.mean, "The mean of n entries", "Every entry gets 1/n of the gradient.")
-max = amax = _reduction("max", reductions.max_, "The largest entry", "Ties share the gradient equally.")  # noqa: A001
-min = amin = _reduction("min", reductions.min_, "The smallest entry", "Ties share the gradient equally.")  # noqa: A001
+max = amax = _reduction("max", reductions.max_, "The largest entry", "Ties share the gradient equally.")
+min = amin = _reduction("min", reductions.min_, "The smallest entry", "Ties share the gradient equally.")
 prod = _reduction("prod", reductions.prod, "The product", "The derivative is the product of the others, exact at zeros.")
-any = _reduction("any", reductions.any_, "Whether any entry is true,", "No derivative.")  # noqa: A001
-all = _reduction("all", reductions.all_, "Whether all entries are true,", "No derivative.")  # noqa: A001
+any = _reduction("any", reductions.any_, "Whether any entry is true,", "No derivative.")
+all = _reduction("all", reductions.all_, "Whether all entries are true,", "No derivative.")
 _logsumexp = _reduction("logsumexp", reductions.logsumexp, "log Σ exp(x)")
 
 
@@ -1002,7 +1003,7 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     else:
         cuts = [0, *[int(c) for c in value_of(indices_or_sections)], n]
     before = (slice(None),) * i
-    return [getitem(x, (*before, slice(a, b))) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [getitem(x, (*before, slice(a, b))) for a, b in itertools.pairwise(cuts)]
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -1272,6 +1273,28 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     return take_along_axis(x, argsort(x, axis, stable=True), axis)
 
 
+def sliding_window_view(x: Any, window_shape: Any, axis: Axis = None) -> Any:
+    """Every window of the given size along the axes (all, by default), its entries in new last axes.
+
+    Overlapping windows share entries, whose gradients are summed. On Tensors the result is a copy, not a view.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.sliding_window_view(tg.Tensor([1.0, 2.0, 3.0]), 2).numpy().tolist()
+    [[1.0, 2.0], [2.0, 3.0]]
+    """
+    x = _array(x, "sliding_window_view")
+    sizes = (int(window_shape),) if isinstance(window_shape, (int, np.integer)) else tuple(map(int, window_shape))
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if len(sizes) != len(axes):
+        raise ValueError(f"sliding_window_view: {len(sizes)} window sizes for {len(axes)} axes. Give one size per axis.")
+    for size, i in zip(sizes, [_one_axis(x, i, "sliding_window_view") for i in axes], strict=True):
+        if not 0 < size <= x.shape[i]:
+            raise ShapeError(f"sliding_window_view: a window of {size} does not fit axis {i} of shape {tuple(x.shape)}.")
+        places = np.arange(x.shape[i] - size + 1)[:, None] + np.arange(size)
+        x = moveaxis(take(x, places, i), i + 1, -1)
+    return x
+
+
 # ---------------------------------------------------------------- products
 
 _matmul, _matmul_swapped = infix(products.matmul), infix(products.matmul, swapped=True)
@@ -1355,8 +1378,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
     else:
         pair = [[x] if isinstance(x, (int, np.integer)) else list(x) for x in axes]
-        left = [_one_axis(a, i, "tensordot") for i in pair[0]]
-        right = [_one_axis(b, i, "tensordot") for i in pair[1]]
+        left = [_one_axis(a, int(i), "tensordot") for i in pair[0]]
+        right = [_one_axis(b, int(i), "tensordot") for i in pair[1]]
     sizes = [a.shape[i] for i in left], [b.shape[i] for i in right]
     if sizes[0] != sizes[1]:
         raise ShapeError(f"tensordot: {tuple(a.shape)} and {tuple(b.shape)}: the summed axes {left} and {right} have sizes "
@@ -1475,9 +1498,10 @@ def _install_numpy() -> None:
         theirs = getattr(np, name, None)
         if isinstance(theirs, np.ufunc):
             UFUNCS[theirs] = function
-        elif theirs is not None and hasattr(theirs, "__wrapped__") or theirs in (np.where, np.concatenate, np.dot):
+        elif (theirs is not None and hasattr(theirs, "__wrapped__")) or theirs in (np.where, np.concatenate, np.dot):
             FUNCTIONS[theirs] = function
     FUNCTIONS[np.around] = round
+    FUNCTIONS[np.lib.stride_tricks.sliding_window_view] = sliding_window_view
     FUNCTIONS[np.vdot] = vdot
     FUNCTIONS[np.inner] = inner
     for name in _ON_VALUES:
@@ -1539,8 +1563,9 @@ def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: 
 
 def _refuse_keywords(name: str, kwargs: dict[str, Any]) -> None:
     if kwargs:
-        raise UnsupportedError(f"np.{name}: {', '.join(f'{k}={v!r}' for k, v in kwargs.items())} cannot be recorded. "
-                               "Leave it out; use np.where to choose entries and .astype for the dtype.")
+        shown = ", ".join(f"{k}={v!r}" if isinstance(v, (int, float, str, type)) else f"{k}=..." for k, v in kwargs.items())
+        raise UnsupportedError(f"np.{name}: {shown} cannot be recorded. Leave it out; use np.where to choose entries and "
+                               ".astype for the dtype.")
 
 
 def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -1548,18 +1573,27 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: dict
     if function is None:
         raise _unsupported(func.__name__ if not func.__module__.startswith("numpy.linalg")
                            else f"linalg.{func.__name__}")
-    kwargs = {k: v for k, v in kwargs.items() if v is not None and v is not np._NoValue or k == "axis"}
+    kwargs = {k: v for k, v in kwargs.items() if k == "axis" or (v is not None and v is not np._NoValue)}
+    name = func.__name__
     if "out" in kwargs:
-        raise InPlaceError(f"np.{func.__name__}: out= would write over recorded values. "
-                           f"Write y = np.{func.__name__}(...) instead.")
-    code = getattr(function, "__code__", None)
-    if code is not None and not code.co_flags & 0x08:
-        known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        first = next(iter(kwargs), None)
-        if first in ("a", "m", "arr", "tup", "array", "arrays", "ary") and not args and first not in known:
-            args = (kwargs.pop(first),)
-        _refuse_keywords(func.__name__, {k: v for k, v in kwargs.items() if k not in known})
+        raise InPlaceError(f"np.{name}: out= would write over recorded values. Write y = np.{name}(...) instead.")
+    code = function.__code__
+    if code.co_flags & 0x08:  # takes any keyword
+        return function(*args, **kwargs)
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if kwargs and not args and next(iter(kwargs)) not in known:  # np.diag(v=t): the first argument, by NumPy's name
+        args = (kwargs.pop(next(iter(kwargs))),)
+    if func in _STARRED and _STARRED[func] in kwargs:
+        args = (*args, kwargs.pop(_STARRED[func]))
+    for keyword, harmless in _HARMLESS.items():
+        if keyword not in known and keyword in kwargs and (harmless is None or kwargs[keyword] in harmless):
+            del kwargs[keyword]
+    _refuse_keywords(name, {k: v for k, v in kwargs.items() if k not in known})
     return function(*args, **kwargs)
+
+
+_STARRED = {np.reshape: "shape", np.transpose: "axes"}  # NumPy's keyword for what comes in our *shape and *axes
+_HARMLESS: dict[str, Any] = {"order": ("C", "K", "A"), "optimize": None, "copy": (True,), "subok": (True, False)}
 
 
 # ---------------------------------------------------------------- Tensor's operators and methods
@@ -1620,7 +1654,7 @@ def _install_methods() -> None:
         "__getitem__": getitem, "__setitem__": _setitem, "__iter__": _iterate,
         "__contains__": lambda t, x: bool(np.any(t.value == value_of(x))),
         "__array_ufunc__": _array_ufunc, "__array_function__": _array_function,
-        "T": property(_T), "mT": property(matrix_transpose), "col": _col, "row": _row, "flatten": ravel,
+        "T": property(_T), "mT": property(matrix_transpose), "real": property(copy), "conjugate": copy, "col": _col, "row": _row, "flatten": ravel,
     }
     own = (
         "sum mean max min prod var std any all argmax argmin cumsum cumprod ptp trace "

@@ -448,46 +448,42 @@ class Primitive:
     variadic : takes any number of operands; then its one rule has the parameter `which`.
     """
 
-    __slots__ = ("forward", "kind", "name", "rules", "scalar", "symbol", "variadic")
+    __slots__ = ("blocked", "forward", "kind", "name", "rules", "scalar", "symbol", "variadic")
 
     def __init__(self, name: str, forward: Callable[..., Any], *rules: Rule | None, kind: str = "general",
                  symbol: str | None = None, scalar: Callable[..., float] | None = None, blocked: bool = False,
                  variadic: bool = False) -> None:
-        self.name, self.rules, self.kind, self.symbol, self.variadic = name, rules, kind, symbol, variadic
-        self.forward, self.scalar = with_scalar(forward, scalar) if scalar else forward, scalar
-        if blocked:
-            self.forward = in_blocks(self.forward)
-            self.rules = tuple(rule and in_blocks(rule) for rule in rules)
+        self.name, self.forward, self.rules, self.kind, self.symbol = name, forward, rules, kind, symbol
+        self.scalar, self.blocked, self.variadic = scalar, blocked, variadic
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """Apply to arrays (computes) or to operands some of which are Tensors (computes and records)."""
+        tensors = tracked = False
         for a in args:
             if type(a) is Tensor:
-                break
-        else:
-            try:
-                y = self.forward(*args, **params)
-            except Exception as error:
-                raise explain_failure(self.name, self.symbol, args, error) from None
-            return y[()] if type(y) is ndarray and not y.ndim else y
-        tracked = False
-        values = []
-        for a in args:
-            if type(a) is Tensor:
-                tracked = tracked or a.requires_grad
-                values.append(a.value)
-            else:
-                values.append(a)
+                tensors = True
+                if a.requires_grad:
+                    tracked = True
+                    break
+        values = [a.value if type(a) is Tensor else a for a in args] if tensors else args
         try:
-            y = self.forward(*values, **params)
+            kind: Any = type(values[0])
+            if self.scalar is not None and kind is float64 and not params:
+                y = float64(self.scalar(values[0]))
+            elif self.blocked and kind is ndarray and values[0].size >= LARGE:
+                y = in_blocks(self.forward, values, params)
+            else:
+                y = self.forward(*values, **params)
         except Exception as error:
-            raise explain_failure(self.name, self.symbol, args, error) from None
+            if self.scalar is None or not isinstance(error, (ValueError, OverflowError)) or params:
+                raise explain_failure(self.name, self.symbol, args, error) from None
+            y = self.forward(*values)  # the math module refuses what NumPy calls nan or inf, with a warning
         if type(y) is ndarray and not y.ndim:
             y = y[()]
-        if not self.rules:
+        if not tensors or not self.rules:
             return y
         if not tracked or (_modes and _paused_here(self, args, y)):
             return leaf(y, requires_grad=False)
@@ -509,51 +505,29 @@ def _with_which(rule: Rule, which: int) -> Rule:
 # ---------------------------------------------------------------- computing faster, same numbers
 
 BLOCK = 1 << 14  # entries of a piece that stays in cache with its temporaries
-_LARGE = 1 << 16  # entries from which pieces pay
+LARGE = 1 << 16  # entries from which pieces pay
 
 
-def in_blocks(f: Callable[..., Any]) -> Callable[..., Any]:
+def in_blocks(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, Any]) -> Any:
     """Evaluate a costly entrywise function of large arrays piece by piece, so that its temporaries stay in cache."""
-
-    def apply(first: Any, *rest: Any, **params: Any) -> Any:
-        if type(first) is not ndarray or first.size < _LARGE:
-            return f(first, *rest, **params)
-        flat = []
-        for x in (first, *rest):
-            if type(x) is not ndarray:
-                flat.append(x)
-            elif x.shape != first.shape:
-                return f(first, *rest, **params)
-            elif x.flags.c_contiguous:
-                flat.append(x.reshape(-1))
-            elif not any(x.strides):  # one number, broadcast
-                flat.append(x[(0,) * x.ndim])
-            else:
-                return f(first, *rest, **params)
-        out = None
-        for start in range(0, first.size, BLOCK):
-            piece = f(*[x[start : start + BLOCK] if type(x) is ndarray else x for x in flat], **params)
-            if out is None:
-                out = np.empty(first.size, piece.dtype)
-            out[start : start + BLOCK] = piece
-        assert out is not None
-        return out.reshape(first.shape)
-
-    return apply
-
-
-def with_scalar(array_form: Callable[..., Any], scalar_form: Callable[[float], float]) -> Callable[..., Any]:
-    """A function of one number is ten times faster from the math module than as a ufunc."""
-
-    def apply(x: Any, **params: Any) -> Any:
-        if type(x) is float64 and not params:
-            try:
-                return float64(scalar_form(x))
-            except (ValueError, OverflowError):  # NumPy gives nan or inf, and warns
-                pass
-        return array_form(x, **params)
-
-    return apply
+    shape = next(x.shape for x in operands if type(x) is ndarray)
+    flat = []
+    for x in operands:
+        if type(x) is not ndarray:
+            flat.append(x)
+        elif x.shape != shape or not x.flags.c_contiguous:
+            return f(*operands, **params)
+        else:
+            flat.append(x.reshape(-1))
+    size = max(x.size for x in flat if type(x) is ndarray)
+    out = None
+    for start in range(0, size, BLOCK):
+        piece = f(*[x[start : start + BLOCK] if type(x) is ndarray else x for x in flat], **params)
+        if out is None:
+            out = np.empty(size, piece.dtype)
+        out[start : start + BLOCK] = piece
+    assert out is not None
+    return out.reshape(shape)
 
 
 # ---------------------------------------------------------------- operators: the shortest way to record
@@ -601,7 +575,7 @@ def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
 
 def prefix(op: Primitive) -> Callable[[Tensor], Any]:
     """The method of one operand."""
-    forward, scalar = op.forward, op.scalar
+    forward, scalar, blocked = op.forward, op.scalar, op.blocked
 
     def method(self: Tensor) -> Any:
         value = self.value
@@ -610,6 +584,8 @@ def prefix(op: Primitive) -> Callable[[Tensor], Any]:
                 y = float64(scalar(value))
             except (ValueError, OverflowError):  # NumPy gives nan or inf, and warns
                 y = forward(value)
+        elif blocked and type(value) is ndarray and value.size >= LARGE:
+            y = in_blocks(forward, (value,), {})
         else:
             y = forward(value)
         if not self.requires_grad or (_modes and not recording()):

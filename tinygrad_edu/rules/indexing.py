@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..tensor import Primitive
 from .shapes import linear
 
 
@@ -28,13 +29,13 @@ def _scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 # x[index] with integers and slices, where no entry is picked twice; and with arrays of places or a mask
-getitem = linear("getitem", lambda x, index: x[index], lambda g, _y, _x, index: put(g, index=index, shape=_x.shape),
-                 symbol="{0}[{index}]")
-gather = linear("gather", lambda x, index: x[index], lambda g, _y, _x, index: scatter(g, index=index, shape=_x.shape),
-                symbol="{0}[{index}]")
+getitem: Primitive = linear("getitem", lambda x, index: x[index],
+                            lambda g, _y, _x, index: put(g, index=index, shape=_x.shape), symbol="{0}[{index}]")
+gather: Primitive = linear("gather", lambda x, index: x[index],
+                           lambda g, _y, _x, index: scatter(g, index=index, shape=_x.shape), symbol="{0}[{index}]")
 # zeros of `shape` with `values` put, or added, at `index`
-put = linear("put", _put, lambda g, _y, _values, index, shape: getitem(g, index=index))
-scatter = linear("scatter", _scatter, lambda g, _y, _values, index, shape: gather(g, index=index))
+put: Primitive = linear("put", _put, lambda g, _y, _values, index, shape: getitem(g, index=index))
+scatter: Primitive = linear("scatter", _scatter, lambda g, _y, _values, index, shape: gather(g, index=index))
 
 
 def _assign(x: Any, values: Any, index: Any) -> Any:

@@ -46,7 +46,7 @@ def _choose(condition: Any, a: Any, b: Any) -> Any:
     return np.where(condition, a, b)
 
 
-where = pointwise("where", _choose, None, lambda g, _y, c, _a, _b: where(c, g, 0.0),
+where: Primitive = pointwise("where", _choose, None, lambda g, _y, c, _a, _b: where(c, g, 0.0),
                   lambda g, _y, c, _a, _b: where(c, 0.0, g))
 
 
@@ -104,7 +104,7 @@ def _both_zero(x: Any, p: Any) -> Any:
 
 # x ** p: for a number p, and for an array p whose derivative may be wanted too. x**0 has derivative 0, also at x = 0.
 constant_power = pointwise("constant_power", _constant_power, _constant_power_rule, symbol="{0}^{exponent}")
-power = pointwise(
+power: Primitive = pointwise(
     "power", np.power,
     lambda g, _y, x, p: g * where(_both_zero(x, p), 0.0, p * power(where(_both_zero(x, p), 1.0, x), p - 1)),
     lambda g, y, x, _p: g * where(equal(x, 0), 0.0, y * log(where(equal(x, 0), 1.0, x))),
@@ -122,7 +122,7 @@ _LN2, _LN10 = math.log(2), math.log(10)
 exp = pointwise("exp", np.exp, lambda g, y, _x: g * y, scalar=math.exp)
 exp2 = pointwise("exp2", np.exp2, lambda g, y, _x: g * y * _LN2)
 expm1 = pointwise("expm1", np.expm1, lambda g, _y, x: g * exp(x), scalar=math.expm1)
-log = pointwise("log", np.log, lambda g, _y, x: g / x, scalar=math.log)
+log: Primitive = pointwise("log", np.log, lambda g, _y, x: g / x, scalar=math.log)
 log2 = pointwise("log2", np.log2, lambda g, _y, x: g / (x * _LN2))
 log10 = pointwise("log10", np.log10, lambda g, _y, x: g / (x * _LN10))
 log1p = pointwise("log1p", np.log1p, lambda g, _y, x: g / (1 + x), scalar=math.log1p)
@@ -134,7 +134,7 @@ logaddexp2 = pointwise("logaddexp2", np.logaddexp2, lambda g, _y, a, b: g * sigm
 # ---------------------------------------------------------------- trigonometry
 
 sin = pointwise("sin", np.sin, lambda g, _y, x: g * cos(x), scalar=math.sin)
-cos = pointwise("cos", np.cos, lambda g, _y, x: -g * sin(x), scalar=math.cos)
+cos: Primitive = pointwise("cos", np.cos, lambda g, _y, x: -g * sin(x), scalar=math.cos)
 tan = pointwise("tan", np.tan, lambda g, y, _x: g * (1 + y * y), scalar=math.tan)
 arcsin = pointwise("arcsin", np.arcsin, lambda g, _y, x: g / sqrt((1 - x) * (1 + x)), scalar=math.asin)
 arccos = pointwise("arccos", np.arccos, lambda g, _y, x: -g / sqrt((1 - x) * (1 + x)), scalar=math.acos)
@@ -142,7 +142,7 @@ arctan = pointwise("arctan", np.arctan, lambda g, _y, x: g / (1 + x * x), scalar
 arctan2 = pointwise("arctan2", np.arctan2, lambda g, _y, a, b: g * (b / (a * a + b * b)),
                     lambda g, _y, a, b: -g * (a / (a * a + b * b)))
 sinh = pointwise("sinh", np.sinh, lambda g, _y, x: g * cosh(x), scalar=math.sinh)
-cosh = pointwise("cosh", np.cosh, lambda g, _y, x: g * sinh(x), scalar=math.cosh)
+cosh: Primitive = pointwise("cosh", np.cosh, lambda g, _y, x: g * sinh(x), scalar=math.cosh)
 tanh = pointwise("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), scalar=math.tanh, blocked=True)
 arcsinh = pointwise("arcsinh", np.arcsinh, lambda g, _y, x: g / hypot(x, 1.0), scalar=math.asinh)
 arccosh = pointwise("arccosh", np.arccosh, lambda g, _y, x: g / (sqrt(x - 1) * sqrt(x + 1)), scalar=math.acosh)
@@ -164,14 +164,14 @@ sinc = pointwise("sinc", np.sinc, lambda g, _y, x: g * _sinc_slope(x))
 
 # ---------------------------------------------------------------- steps: zero derivative wherever there is one
 
-sign = pointwise("sign", np.sign, zero)
-floor = pointwise("floor", np.floor, zero, symbol="⌊{0}⌋")
+sign: Primitive = pointwise("sign", np.sign, zero)
+floor: Primitive = pointwise("floor", np.floor, zero, symbol="⌊{0}⌋")
 ceil = pointwise("ceil", np.ceil, zero, symbol="⌈{0}⌉")
-trunc = pointwise("trunc", np.trunc, zero)
+trunc: Primitive = pointwise("trunc", np.trunc, zero)
 rint = pointwise("rint", np.rint, zero)
 round_ = pointwise("round", lambda x, decimals=0: np.round(x, decimals), zero)
 heaviside = pointwise("heaviside", np.heaviside, zero, lambda g, _y, x, _h: where(equal(x, 0), g, 0.0))
-copysign = pointwise("copysign", np.copysign, lambda g, _y, a, b: g * copysign(1.0, b) * sign(a), zero)
+copysign: Primitive = pointwise("copysign", np.copysign, lambda g, _y, a, b: g * copysign(1.0, b) * sign(a), zero)
 
 # ---------------------------------------------------------------- activations, in their stable forms
 
@@ -211,7 +211,7 @@ def _relu_rule(g: Any, _y: Any, x: Any, grad_at_zero: float = 0.0) -> Any:
     return slope + g * ((x == 0) * grad_at_zero) if grad_at_zero else slope
 
 
-sigmoid = pointwise("sigmoid", _sigmoid, lambda g, y, _x: g * y * (1 - y), symbol="σ({0})", blocked=True)
+sigmoid: Primitive = pointwise("sigmoid", _sigmoid, lambda g, y, _x: g * y * (1 - y), symbol="σ({0})", blocked=True)
 log_sigmoid = pointwise("log_sigmoid", lambda x: -_softplus(-x), lambda g, _y, x: g * sigmoid(-x), symbol="log σ({0})",
                         blocked=True)
 softplus = pointwise("softplus", _softplus, lambda g, _y, x, beta=1.0: g * sigmoid(x * beta if beta != 1.0 else x),

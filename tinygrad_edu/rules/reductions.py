@@ -14,6 +14,8 @@ from .shapes import Shape, broadcast_to, concatenate, flip, linear, reshape, tra
 
 Axes = tuple[int, ...] | None
 
+_add: Any = np.add.reduce
+
 
 def kept_shape(shape: Shape, axis: Axes) -> Shape:
     """The shape that keepdims=True gives."""
@@ -43,10 +45,10 @@ def spread(g: Any, _x: Any, axis: Axes, keepdims: bool) -> Any:
 def _mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not x.size:
         return np.mean(x, axis=axis, keepdims=keepdims)
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+    return _add(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
-sum_ = linear("sum", lambda x, axis=None, keepdims=False: np.add.reduce(x, axis=axis, keepdims=keepdims),
+sum_ = linear("sum", lambda x, axis=None, keepdims=False: _add(x, axis=axis, keepdims=keepdims),
               lambda g, _y, _x, axis=None, keepdims=False: spread(g, _x, axis, keepdims), symbol="Σ")
 mean = linear("mean", _mean,
               lambda g, _y, _x, axis=None, keepdims=False: spread(g / count(_x.shape, axis), _x, axis, keepdims))
@@ -55,7 +57,7 @@ mean = linear("mean", _mean,
 def _share_of_ties(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Entries that tie for the extreme share its gradient equally."""
     hit = equal(x, keep(y, x, axis, keepdims))
-    return keep(g, x, axis, keepdims) / np.add.reduce(hit, axis=axis, keepdims=True, dtype=x.dtype) * hit
+    return keep(g, x, axis, keepdims) / _add(hit, axis=axis, keepdims=True, dtype=x.dtype) * hit
 
 
 max_ = Primitive("max", lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
@@ -136,7 +138,7 @@ def _prod_rule(g: Any, _y: Any, x: Any, axis: Axes = None, keepdims: bool = Fals
 prod = Primitive("prod", lambda x, axis=None, keepdims=False: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
                  _prod_rule, symbol="Π")
 
-cumsum = linear("cumsum", lambda x: np.add.accumulate(x, axis=-1),
+cumsum: Primitive = linear("cumsum", lambda x: np.add.accumulate(x, axis=-1),
                 lambda g, _y, _x: flip(cumsum(flip(g, axis=(-1,))), axis=(-1,)))
 
 
@@ -151,7 +153,7 @@ def _running_extreme_rule(g: Any, y: Any, x: Any) -> Any:
     """The gradient goes to the entry that set the record (the latest, where several equal it)."""
     places = np.arange(x.shape[-1])
     source = np.maximum.accumulate(np.where(equal(x, y), places, 0), axis=-1)
-    leading = np.ix_(*[np.arange(n) for n in x.shape[:-1]], [0])[:-1]
+    leading = np.ix_(*[np.arange(n) for n in x.shape[:-1]], np.arange(1))[:-1]
     return scatter(g, index=(*leading, source), shape=x.shape)
 
 
@@ -176,7 +178,7 @@ def _logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     top = np.max(x, axis=axis, keepdims=True)
     shift = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # all entries -inf: log 0 = -inf is right
-        y = np.log(np.add.reduce(np.exp(x - shift), axis=axis, keepdims=True)) + shift
+        y = np.log(_add(np.exp(x - shift), axis=axis, keepdims=True)) + shift
     return y if keepdims else y.reshape(np.max(x, axis=axis).shape)
 
 
@@ -187,14 +189,14 @@ def _logsumexp_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = 
 
 def _softmax(x: Any, axis: Axes) -> Any:
     e = np.exp(x - _highest(x, axis)) if x.size else np.exp(x)
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    return e / _add(e, axis=axis, keepdims=True)
 
 
 def _log_softmax(x: Any, axis: Axes) -> Any:
     if not x.size:
         return np.exp(x)
     shifted = x - _highest(x, axis)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - np.log(_add(np.exp(shifted), axis=axis, keepdims=True))
 
 
 logsumexp = Primitive("logsumexp", _logsumexp, _logsumexp_rule)

@@ -34,20 +34,20 @@ def _sum_to(x: Any, shape: Shape) -> Any:
 
 
 # Each other's derivative: what is copied forward is summed backward.
-broadcast_to = linear("broadcast_to", _broadcast_to, lambda g, _y, _x, shape: sum_to(g, shape=_x.shape))
-sum_to = linear("sum_to", _sum_to, lambda g, _y, _x, shape: broadcast_to(g, shape=_x.shape))
+broadcast_to: Primitive = linear("broadcast_to", _broadcast_to, lambda g, _y, _x, shape: sum_to(g, shape=_x.shape))
+sum_to: Primitive = linear("sum_to", _sum_to, lambda g, _y, _x, shape: broadcast_to(g, shape=_x.shape))
 
-reshape = linear("reshape", lambda x, shape: x.reshape(shape), lambda g, _y, _x, shape: reshape(g, shape=_x.shape))
+reshape: Primitive = linear("reshape", lambda x, shape: x.reshape(shape), lambda g, _y, _x, shape: reshape(g, shape=_x.shape))
 
 
 def _inverse(axes: Shape | None) -> Shape | None:
     return axes and tuple(axes.index(i) for i in range(len(axes)))
 
 
-transpose = linear("transpose", lambda x, axes=None: np.transpose(x, axes),
+transpose: Primitive = linear("transpose", lambda x, axes=None: np.transpose(x, axes),
                    lambda g, _y, _x, axes=None: transpose(g, axes=_inverse(axes)), symbol="{0}ᵀ")
-flip = linear("flip", lambda x, axis: np.flip(x, axis), lambda g, _y, _x, axis: flip(g, axis=axis))
-roll = linear("roll", lambda x, shift, axis: np.roll(x, shift, axis),
+flip: Primitive = linear("flip", lambda x, axis: np.flip(x, axis), lambda g, _y, _x, axis: flip(g, axis=axis))
+roll: Primitive = linear("roll", lambda x, shift, axis: np.roll(x, shift, axis),
               lambda g, _y, _x, shift, axis: roll(g, shift=tuple(-s for s in shift), axis=axis))
 pad = linear("pad", lambda x, width: np.pad(x, width), lambda g, _y, _x, width: _crop(g, _x.shape, width))
 astype = linear("astype", lambda x, dtype: x.astype(dtype), lambda g, _y, _x, dtype: g)  # the engine casts g back
