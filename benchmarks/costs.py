@@ -77,7 +77,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 def scaling(names: Sequence[str], effort: Effort, sizes: Sequence[int] = SIZES, longest: float = 12.0
             ) -> dict[str, Any]:
-    """Time and memory per node of chains of numbers, forward and backward, each in a fresh process.
+    """Time per node, and memory, of chains of numbers, forward and backward, each in a fresh process.
 
     This engine runs three times at each size, and the median counts. A peer runs once, and only where its smaller
     sizes foretell no more than `longest` seconds.
@@ -99,7 +99,6 @@ def scaling(names: Sequence[str], effort: Effort, sizes: Sequence[int] = SIZES, 
                 continue
             rows[n] = {"seconds": median(r["seconds"] for r in runs), "megabytes": median(r["megabytes"] for r in runs)}
             rows[n]["microseconds_per_node"] = rows[n]["seconds"] / n * 1e6
-            rows[n]["bytes_per_node"] = rows[n]["megabytes"] * (1 << 20) / n
         out[name] = rows
     return out
 

@@ -17,8 +17,8 @@ _HEAD = """\
 Every number in the first table is a ratio: an engine's time for a step, divided by the time of hand-written NumPy,
 the code that a lecture would show, in the same round of the same run. 1.0 is as fast as by hand; lower is better.
 The engines take turns, each in its own process, a fresh one for each workload. Before anything is timed, its loss,
-gradients and updated parameters are compared with the hand-written ones. A cell holds the median of the rounds,
-then the least and the most. W1 and W8 are compared with plain Python floats, which an engine that records cannot
+gradients and updated parameters are compared with the hand-written ones. A cell holds the median of the rounds and,
+in brackets, their middle half. W1 and W8 are compared with plain Python floats, which an engine that records cannot
 come near."""
 
 _LEGEND = """\
@@ -41,9 +41,9 @@ includes setting up the walk."""
 _SCALING = """\
 ## Many nodes
 
-A chain of operations on single numbers, forward and backward, once, each size in a fresh process: time and memory
-per node. In short chains the memory is mostly what the allocator takes in one go. A peer's larger sizes are left
-out where its smaller ones foretell more than a quarter of a minute."""
+A chain of operations on single numbers, forward and backward, once, each size in a fresh process: the time per node,
+and the memory of the whole chain. In short chains that is mostly what the allocator takes in one go. A peer's larger
+sizes are left out where its smaller ones foretell more than a quarter of a minute."""
 
 _IMPORT = """\
 ## Import

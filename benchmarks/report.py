@@ -35,7 +35,7 @@ def digits(x: float) -> str:
 
 
 def ratio(row: dict[str, Any], bold: bool = False) -> str:
-    """The median ratio with the least and the most of the rounds."""
+    """The median ratio, with the middle half of the rounds."""
     if "ratio" not in row:
         return "no" if row.get("lacks") else "fails" if "failed" in row else "–"
     r = row["ratio"]
@@ -95,7 +95,7 @@ def recording(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def scaling(results: dict[str, Any], titles: dict[str, str]) -> str:
-    """Microseconds and bytes per node."""
+    """Microseconds per node, and MB in all."""
     sizes = sorted({n for rows in results.values() for n in rows}, key=int)
 
     def cell(rows: dict[Any, Any], n: Any) -> str:
@@ -104,14 +104,14 @@ def scaling(results: dict[str, Any], titles: dict[str, str]) -> str:
             return "–"
         if "seconds" not in r:
             return str(r.get("failed", "no")).partition(":")[0]
-        return f"{digits(r['microseconds_per_node'])} µs, {r['bytes_per_node']:.0f} B"
+        return f"{digits(r['microseconds_per_node'])} µs, {r['megabytes']:.0f} MB"
 
     rows = [[titles.get(name, name), *[cell(found, n) for n in sizes]] for name, found in results.items()]
-    return table(["per node", *[f"{int(n):,} nodes".replace(",", " ") for n in sizes]], rows)
+    return table(["time per node, memory", *[f"{int(n):,} nodes".replace(",", " ") for n in sizes]], rows)
 
 
 def imports(results: dict[str, Any]) -> str:
     """Milliseconds to import; every line but NumPy's is what comes on top of NumPy."""
     rows = [["NumPy alone" if title == "NumPy" else f"{title}, after NumPy", digits(r["median"]),
              f"{digits(r['low'])}–{digits(r['high'])}"] for title, r in results.items()]
-    return table(["import", "ms", "spread"], rows)
+    return table(["import", "ms", "middle half"], rows)

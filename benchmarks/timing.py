@@ -8,10 +8,12 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from .engines import REFERENCE
 from .workloads import WORKLOADS
@@ -27,7 +29,7 @@ class Effort:
     realtime : let timed steps preempt other programs, where that is allowed.
     """
 
-    rounds: int = 7
+    rounds: int = 9
     seconds: float = 0.15
     patience: float = 90.0
     realtime: bool = False
@@ -85,8 +87,9 @@ def once(engine: str, effort: Effort, do: str, **arguments: Any) -> dict[str, An
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, least and most."""
-    return {"median": median(values), "low": min(values), "high": max(values)}
+    """The median, and the middle half: from the lower to the upper quartile."""
+    low, middle, high = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
+    return {"median": middle, "low": low, "high": high}
 
 
 def measure(workload: str, names: Sequence[str], effort: Effort) -> dict[str, Any]:
@@ -94,27 +97,24 @@ def measure(workload: str, names: Sequence[str], effort: Effort) -> dict[str, An
 
     An engine maps to {"seconds", "ratio", "error", "megabytes"}, to {"failed": why}, or to {"lacks": true}.
     """
-    rows: dict[str, Any] = {}
-    processes = {name: Process(name, effort) for name in dict.fromkeys([REFERENCE, *names])}
-    try:
-        for name, process in processes.items():
-            rows[name] = process.ask("prepare", workload=workload)
-        ready = {name: p for name, p in processes.items() if "error" in rows[name]}
-        turns: dict[str, list[float]] = {name: [] for name in ready}
+    rows = {name: once(name, effort, "examine", workload=workload) for name in dict.fromkeys([REFERENCE, *names])}
+    turns: dict[str, list[float]] = {name: [] for name in rows if "error" in rows[name]}
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(Process(name, effort)) for name in turns}
+        for process in processes.values():
+            process.ask("prepare", workload=workload)
         for _ in range(effort.rounds):
-            for name in [n for n in ready if "failed" not in rows[n]]:
-                reply = ready[name].ask("burst", seconds=effort.seconds, realtime=effort.realtime)
+            for name in [n for n in turns if "failed" not in rows[n]]:
+                reply = processes[name].ask("burst", seconds=effort.seconds, realtime=effort.realtime)
                 if "failed" in reply:
                     rows[name] = reply
                 else:
                     turns[name].append(reply["seconds"])
-    finally:
-        for process in processes.values():
-            process.close()
+    if "failed" in rows[REFERENCE]:
+        return rows
     for name in [n for n in turns if "failed" not in rows[n]]:
         ratios = [t / reference for t, reference in zip(turns[name], turns[REFERENCE], strict=True)]
         rows[name].update(seconds=spread(turns[name]), ratio=spread(ratios))
-        rows[name].update(once(name, effort, "footprint", workload=workload))
     return rows
 
 

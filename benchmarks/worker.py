@@ -1,6 +1,7 @@
 """One engine in a process of its own, so that nobody's threads or memory disturb another's steps.
 
-Reads requests and writes replies, one JSON object a line: {"do": "prepare", "workload": "W3"}, then "burst", ...
+Reads requests and writes replies, one JSON object a line: {"do": "examine", "workload": "W3"}; or "prepare", then many
+times "burst"; ...
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import engines
+from .engines import Case
 from .workloads import WORKLOADS, scalar_chain
 
 
@@ -60,7 +62,7 @@ def timed(step: Any, seconds: float) -> float:
     start = clock()
     step()
     first = clock() - start
-    if first > 2 * seconds:  # too long to repeat: what warms up has warmed up when it was checked
+    if first > 2 * seconds:  # too long to repeat
         return first
     warm = clock() + min(0.3 * seconds, 0.1)
     while clock() < warm:
@@ -118,15 +120,27 @@ class Worker:
         """What the engine calls itself, and its version."""
         return {"title": self.engine.title, "version": self.engine.version}
 
-    def prepare(self, workload: str) -> dict[str, Any]:
-        """Build the workload and check it; {"lacks": true} if the engine cannot do it."""
+    def examine(self, workload: str) -> dict[str, Any]:
+        """The error of its results, and the memory that three steps need beyond the engine, the data and the parameters.
+
+        In a process of its own: what was allocated before changes both memory and speed. {"lacks": true} if the engine
+        cannot do it.
+        """
         if workload in self.engine.lacks:
             return {"lacks": True}
-        error = check(self.name, workload)
-        case = self.engine.build(workload, WORKLOADS[workload].make())
-        assert case is not None
-        self.step = case.step
-        return {"error": error}
+        self._awake()
+        case = self._built(workload)
+        gc.collect()
+        before, _ = memory()
+        for _ in range(3):
+            case.step()
+        megabytes = max(0.0, memory()[1] - before)
+        return {"error": check(self.name, workload), "megabytes": megabytes}
+
+    def prepare(self, workload: str) -> dict[str, Any]:
+        """Build the workload, to be timed."""
+        self.step = self._built(workload).step
+        return {}
 
     def burst(self, seconds: float, realtime: bool) -> dict[str, Any]:
         """Time the prepared workload."""
@@ -140,18 +154,10 @@ class Worker:
         assert small is not None
         small.step()
 
-    def footprint(self, workload: str) -> dict[str, Any]:
-        """Memory that three steps need at most, beyond the engine, the data and the parameters: in a fresh process."""
-        if workload in self.engine.lacks:
-            return {"lacks": True}
-        self._awake()
+    def _built(self, workload: str) -> Case:
         case = self.engine.build(workload, WORKLOADS[workload].make())
         assert case is not None
-        gc.collect()
-        before, _ = memory()
-        for _ in range(3):
-            case.step()
-        return {"megabytes": max(0.0, memory()[1] - before)}
+        return case
 
     def chain(self, operations: int, realtime: bool) -> dict[str, Any]:
         """One forward and backward pass over a chain of numbers, and its memory: in a fresh process."""

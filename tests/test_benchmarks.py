@@ -118,7 +118,7 @@ def test_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rows) == 8 and all(r["numpy"] > 0 and r["recorded"] > 0 and r["backward"] > 0 for r in rows)
     assert report.recording(rows).count("\n") == 9
     grown = costs.scaling([engines.OURS], TINY, sizes=(300, 3000))[engines.OURS]
-    assert [grown[n]["seconds"] > 0 and grown[n]["bytes_per_node"] >= 0 for n in (300, 3000)] == [True, True]
+    assert [grown[n]["seconds"] > 0 and grown[n]["megabytes"] >= 0 for n in (300, 3000)] == [True, True]
     out = run(["import"], [], [engines.REFERENCE, engines.OURS], TINY)
     assert out["import"]["tinygrad_edu"]["median"] > 0
 
