@@ -476,6 +476,12 @@ def seed(root: Tensor, gradient: Any, where: str = "backward") -> Any:
         if value.size != 1:
             name = name_of(root, variable_names(), "")
             who, name = name or "the result", name or "y"
+            if where == "vjp":
+                raise GradientError(f"vjp: {who} has shape {root.shape}, and only a single number has a derivative without "
+                                    f"more said. Call pull(g) with an array of shape {root.shape}.")
+            if where != "backward":
+                raise GradientError(f"{where}: the function returns shape {root.shape}, and only a single number has a "
+                                    "gradient. Return .sum() of it, or use tg.jacobian(f)(x), or tg.vjp(f, x) with weights.")
             raise GradientError(
                 f"{where}: {who} has shape {root.shape}, and only a single number has a derivative without more said. "
                 f"Use {name}.sum().backward(), {name}.backward(gradient) with an array of shape {root.shape}, or "
@@ -521,13 +527,21 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
 tensor.run_backward = backward
 
 
+_REASONS = {
+    "no_grad": "{name} was computed under no_grad(), so nothing was recorded. Compute it outside no_grad().",
+    "constants": "{name} was computed from constants alone. Make an input Tensor(...), or use the Tensor itself where you "
+                 "passed its .numpy() or .data.",
+    "detach": "{name} came from .detach(), which cuts it off from what made it. Leave .detach() out where a gradient is "
+              "wanted.",
+    "integer": "{name} came from .astype() to a type without derivatives. Keep a floating-point dtype.",
+    None: "{name} was made with requires_grad=False. Make it Tensor(data).",
+}
+
+
 def _why_no_gradient(root: Tensor) -> str:
     name = name_of(root, variable_names(), "the result")
-    if root.op is None:
-        return (f"backward: {name} was not computed from Tensors that track gradients: it is a constant, or was made "
-                "under no_grad(), or from .detach(), .data or .numpy(). Make the inputs Tensor(...), and compute J "
-                "outside no_grad().")
-    return f"backward: {name} does not track gradients."
+    reason = (root.params or {}).get("why") if root.op is None else None
+    return "backward: " + _REASONS[reason].format(name=name)
 
 
 def unshared(grads: dict[Tensor, Any], key: Tensor) -> Any:

@@ -11,6 +11,8 @@ import sys
 from types import FrameType
 from typing import Any
 
+from numpy.exceptions import AxisError
+
 _PACKAGE = __file__.removesuffix("errors.py")  # frames whose code lies here are not the user's
 
 
@@ -117,8 +119,8 @@ class UnsupportedError(TinygradError, NotImplementedError, TypeError):
     >>> import numpy as np, tinygrad_edu as tg
     >>> np.angle(tg.Tensor([1.0]))
     Traceback (most recent call last):
-    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. Nearest that works: np.tan, \
-np.spacing, np.any. For the numbers alone use np.angle(t.numpy()).
+    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. For the \
+numbers alone use np.angle(t.numpy()).
     """
 
 
@@ -231,11 +233,14 @@ def operands_named(args: tuple[Any, ...]) -> list[str]:
 
 def explain_failure(name: str, symbol: str | None, args: tuple[Any, ...], error: Exception) -> Exception:
     """Turn NumPy's error about shapes into one that names operands, shapes and a remedy."""
-    if isinstance(error, TinygradError) or not isinstance(error, ValueError):
+    if isinstance(error, (TinygradError, AxisError)) or not isinstance(error, ValueError):
         return error
     shapes = [tuple(getattr(a, "shape", ())) for a in args]
     names = operands_named(args)
     shown = [f"{n} {s}" for n, s in zip(names, shapes, strict=True)]
+    if "zero-size array to reduction" in str(error) or "empty sequence" in str(error):
+        return ShapeError(f"{name}: {shown[0].removeprefix('operand 1 ')} has no entries, so there is none to choose. Check "
+                          "the size first, or join it with a default value.")
     if name == "matmul":
         return ShapeError(_matmul_message(names, shapes, shown))
     where = f" {symbol} ".join(shown) if symbol and len(shown) == 2 else ", ".join(shown)

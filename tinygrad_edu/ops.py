@@ -473,8 +473,8 @@ std = _moment("std", reductions.std, "The standard deviation (derivative 0 where
 
 def _arg(name: str, op: Primitive, which: str) -> Any:
     def function(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-        return op(_array(x, name), **({"axis": axis} if axis is not None else {}),
-                  **({"keepdims": True} if keepdims else {}))
+        x = _array(x, name)
+        return op(x, **({} if axis is None else {"axis": _one_axis(x, axis, name)}), **({"keepdims": True} if keepdims else {}))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"""The index of the {which} entry (the first of several): a plain integer or array of them.
@@ -607,7 +607,7 @@ def transpose(x: Any, *axes: Any) -> Any:
     (3, 2)
     """
     x = _array(x, "transpose")
-    order = _shape_given(axes) if axes else None
+    order = axes if len(axes) > 1 or (axes and isinstance(axes[0], (int, np.integer))) else axes[0] if axes else None
     if order is None or x.ndim < 2:
         return x if x.ndim < 2 else shapes.transpose(x)
     wanted = tuple(_one_axis(x, i, "transpose") for i in order)
@@ -654,9 +654,10 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     (3, 4, 2)
     """
     x = _array(x, "moveaxis")
-    one = isinstance(source, (int, np.integer))
-    start = [_one_axis(x, i, "moveaxis") for i in ([source] if one else source)]
-    end = [_one_axis(x, i, "moveaxis") for i in ([destination] if one else destination)]
+    start, end = (
+        [_one_axis(x, int(i), "moveaxis") for i in ([given] if isinstance(given, (int, np.integer)) else given)]
+        for given in (source, destination)
+    )
     if len(start) != len(end):
         raise ValueError(f"moveaxis: {len(start)} axes to move, {len(end)} places given. Give as many of each.")
     order = [i for i in range(x.ndim) if i not in start]
@@ -693,6 +694,15 @@ def squeeze(x: Any, axis: Axis = None) -> Any:
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in drop))
 
 
+def _new_axes(axes: Sequence[int], ndim: int, where: str) -> tuple[int, ...]:
+    """Places of new axes in a result with ndim axes."""
+    for i in axes:
+        if not -ndim <= i < ndim:
+            raise AxisError(f"{where}: axis {i} is out of bounds for a result with {ndim} axes. Axes run from {-ndim} to "
+                            f"{ndim - 1}.")
+    return _axes(np.empty((0,) * ndim), axes, where) or ()
+
+
 def expand_dims(x: Any, axis: Axis) -> Any:
     """Insert axes of size 1 at the given places of the result.
 
@@ -703,7 +713,7 @@ def expand_dims(x: Any, axis: Axis) -> Any:
     x = _array(x, "expand_dims")
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis or ())
     ndim = x.ndim + len(given)
-    places = _axes(np.empty((0,) * ndim), given, "expand_dims") or ()
+    places = _new_axes(given, ndim, "expand_dims")
     sizes = iter(x.shape)
     return reshape(x, tuple(1 if i in places else next(sizes) for i in range(ndim)))
 
@@ -928,7 +938,7 @@ def stack(xs: Any, axis: int = 0) -> Any:
     if builtins.any(x.shape != items[0].shape for x in items):
         raise ShapeError(f"stack: the shapes differ: {', '.join(str(tuple(x.shape)) for x in items)}. Use concatenate, "
                          "or bring them to one shape.")
-    i = _one_axis(np.empty((0,) * (items[0].ndim + 1)), axis, "stack")
+    (i,) = _new_axes((axis,), items[0].ndim + 1, "stack")
     return shapes.stack(*items, axis=i)
 
 
@@ -1148,7 +1158,7 @@ def astype(x: Any, dtype: Any) -> Any:
         return x if dtype == x.dtype else shapes.astype(x, dtype=dtype)
     if dtype.kind not in "iub":
         raise DTypeError(f"astype: dtype {dtype} cannot be differentiated. Use float64 or float32.")
-    return leaf(x.value.astype(dtype), requires_grad=False)
+    return leaf(x.value.astype(dtype), requires_grad=False, why="integer")
 
 
 # ---------------------------------------------------------------- selecting
@@ -1189,7 +1199,7 @@ def getitem(x: Any, index: Any) -> Any:
         return (indexing.getitem if basic else indexing.gather)(x, index=index)
     except IndexError as error:
         name = name_of(x, variable_names(), "the Tensor")
-        raise IndexError(f"index: {name} has shape {tuple(x.shape)}: {error}.") from None
+        raise IndexError(f"index: {name} has shape {tuple(x.shape)}: {str(error).strip()}.") from None
 
 
 def assign(x: Any, index: Any, values: Any) -> Any:
@@ -1257,7 +1267,10 @@ def argsort(x: Any, axis: int | None = -1, kind: Any = None, stable: bool | None
     >>> tg.argsort(tg.Tensor([3.0, 1.0])).tolist()
     [1, 0]
     """
-    return np.argsort(value_of(_array(x, "argsort")), axis=axis, kind=kind, stable=stable)
+    x = _array(x, "argsort")
+    if axis is not None:
+        axis = _one_axis(x, axis, "argsort")
+    return np.argsort(value_of(x), axis=axis, kind=kind, stable=stable)
 
 
 def sort(x: Any, axis: int | None = -1) -> Any:
@@ -1270,6 +1283,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     x = _array(x, "sort")
     if axis is None:
         x, axis = ravel(x), 0
+    axis = _one_axis(x, axis, "sort")
     return take_along_axis(x, argsort(x, axis, stable=True), axis)
 
 
@@ -1518,8 +1532,9 @@ def _on_values(function: Any) -> Callable[..., Any]:
 
 
 def _nearest(name: str) -> str:
-    known = sorted({f.__name__ for f in [*UFUNCS, *FUNCTIONS]})
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+    skip = {*_ON_VALUES, *(ufunc.__name__ for ufunc in _VALUE_UFUNCS)}
+    known = sorted({f.__name__ for f in [*UFUNCS, *FUNCTIONS]} - skip)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f" Nearest that works: {', '.join('np.' + n for n in near)}." if near else ""
 
 
@@ -1571,8 +1586,8 @@ def _refuse_keywords(name: str, kwargs: dict[str, Any]) -> None:
 def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     function = FUNCTIONS.get(func)
     if function is None:
-        raise _unsupported(func.__name__ if not func.__module__.startswith("numpy.linalg")
-                           else f"linalg.{func.__name__}")
+        place = func.__module__.split(".")
+        raise _unsupported(f"{place[1]}.{func.__name__}" if place[1:2] in (["linalg"], ["fft"]) else func.__name__)
     kwargs = {k: v for k, v in kwargs.items() if k == "axis" or (v is not None and v is not np._NoValue)}
     name = func.__name__
     if "out" in kwargs:
@@ -1654,7 +1669,8 @@ def _install_methods() -> None:
         "__getitem__": getitem, "__setitem__": _setitem, "__iter__": _iterate,
         "__contains__": lambda t, x: bool(np.any(t.value == value_of(x))),
         "__array_ufunc__": _array_ufunc, "__array_function__": _array_function,
-        "T": property(_T), "mT": property(matrix_transpose), "real": property(copy), "conjugate": copy, "col": _col, "row": _row, "flatten": ravel,
+        "T": property(_T), "mT": property(matrix_transpose), "real": property(copy), "conjugate": copy,
+        "col": _col, "row": _row, "flatten": ravel,
     }
     own = (
         "sum mean max min prod var std any all argmax argmin cumsum cumprod ptp trace "

@@ -161,7 +161,11 @@ def constant(x: Any, where: str = "operand") -> Any:
         elif isinstance(x, (np.ma.MaskedArray, np.matrix)):
             raise DTypeError(f"{where}: {kind.__name__} has its own arithmetic, which Tensors do not follow. "
                              "Pass np.asarray(x) (and the mask as an array of its own).")
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise ShapeError(f"{where}: the rows have different lengths, so they make no array. Pad them, or keep a list "
+                             "of Tensors.") if "inhomogeneous" in str(error) else error from None
     if x.dtype.kind not in "fiub" and not (x.dtype.kind == "c" and _local.complex_step):
         raise DTypeError(f"{where}: data of dtype {x.dtype} cannot be differentiated. "
                          "Pass real numbers, for example Tensor([1.0, 2.0]).")
@@ -293,7 +297,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same value (shared, not copied) as a constant without history."""
-        return leaf(self.value, requires_grad=False)
+        return leaf(self.value, requires_grad=False, why="detach")
 
     def expect(self, shape: Sequence[int | None]) -> Tensor:
         """Assert the shape, as the notes do, and return self; None fits any size.
@@ -390,12 +394,14 @@ nor column: use a.reshape(5, 1), or a.col().
         raise UnsupportedError("Tensor: pickling and copying a recorded value is refused, the graph would come along. "
                                "Save t.numpy() with np.save, or make Tensor(t.numpy()).")
 
-    def __deepcopy__(self, memo: Any) -> Tensor:
+    def __copy__(self) -> Tensor:
         if self.op is not None:
             self.__reduce__()
-        return Tensor(self.value, requires_grad=self.requires_grad, name=self.name)
+        return Tensor(self.value, dtype=self.dtype, requires_grad=self.requires_grad, name=self.name)
 
-    __copy__ = __reduce__
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return self.__copy__()
+
     __hash__ = object.__hash__
 
     if TYPE_CHECKING:  # installed by ops.py, which knows the operations
@@ -413,10 +419,13 @@ nor column: use a.reshape(5, 1), or a.col().
 new_object = object.__new__
 
 
-def leaf(value: Any, requires_grad: bool = True, name: str | None = None) -> Tensor:
-    """A leaf around an existing array, not copied. For the engine; users write Tensor(data)."""
+def leaf(value: Any, requires_grad: bool = True, name: str | None = None, why: str | None = None) -> Tensor:
+    """A leaf around an existing array, not copied. For the engine; users write Tensor(data).
+
+    why : for a constant, what made it one, told when its gradient is asked for.
+    """
     t = new_object(Tensor)
-    t.value, t.grad, t.op, t.args, t.params = value, None, None, (), None
+    t.value, t.grad, t.op, t.args, t.params = value, None, None, (), {"why": why} if why else None
     t.id, t.requires_grad, t.name, t.stamp = next_id(), requires_grad, name, 0
     return t
 
@@ -469,11 +478,11 @@ class Primitive:
                     tracked = True
                     break
         values = [a.value if type(a) is Tensor else a for a in args] if tensors else args
+        y: Any
         try:
-            kind: Any = type(values[0])
-            if self.scalar is not None and kind is float64 and not params:
+            if self.scalar is not None and not params and isinstance(values[0], float64):
                 y = float64(self.scalar(values[0]))
-            elif self.blocked and kind is ndarray and values[0].size >= LARGE:
+            elif self.blocked and isinstance(values[0], ndarray) and values[0].size >= LARGE:
                 y = in_blocks(self.forward, values, params)
             else:
                 y = self.forward(*values, **params)
@@ -486,7 +495,7 @@ class Primitive:
         if not tensors or not self.rules:
             return y
         if not tracked or (_modes and _paused_here(self, args, y)):
-            return leaf(y, requires_grad=False)
+            return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         return result(y, self, args, params or None)
 
     def rules_for(self, count: int) -> Sequence[Rule | None]:
@@ -549,7 +558,7 @@ def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
                 try:
                     other = constant(other, op.name)
                 except DTypeError:
-                    if kind is ndarray or isinstance(other, (str, bytes, complex, np.generic)):
+                    if isinstance(other, (ndarray, str, bytes, complex, np.generic)):
                         raise
                     return NotImplemented
             value = other
@@ -560,7 +569,7 @@ def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
             args = (other, self) if swapped else (self, other)
             raise explain_failure(op.name, symbol, args, error) from None
         if not tracked or (_modes and _paused_here(op, (other, self) if swapped else (self, other), y)):
-            return leaf(y, requires_grad=False)
+            return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         t = new_object(Tensor)
         t.value = y
         t.grad = t.params = t.name = None
@@ -589,7 +598,7 @@ def prefix(op: Primitive) -> Callable[[Tensor], Any]:
         else:
             y = forward(value)
         if not self.requires_grad or (_modes and not recording()):
-            return leaf(y, requires_grad=False)
+            return leaf(y, requires_grad=False, why="no_grad" if self.requires_grad else "constants")
         return result(y, op, (self,), None)
 
     return method

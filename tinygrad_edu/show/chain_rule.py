@@ -247,7 +247,7 @@ class _Reading:
             if type(one) is not Tensor or one not in self.names:
                 held = getattr(one, "name", None) or self.variables.get(id(one), "the Tensor given")
                 raise NamesError(f"explain: {printable(str(held))} is not in the graph of {self.names[self.root]}, "
-                                 "which was not computed from it. Was it replaced by a new Tensor after the forward pass?")
+                                 "which was not computed from it. Was it replaced after the forward pass?")
             if not one.requires_grad:
                 raise GradientError(f"explain: {self.names[one]} is a constant (requires_grad=False), so nothing is "
                                     "differentiated with respect to it. Make it Tensor(...).")
@@ -324,7 +324,8 @@ class _Reading:
 
     def _gradient(self, x: Tensor) -> Any:
         g = self.grads.get(x)
-        return np.zeros(x.shape, x.dtype)[()] if g is None else g
+        g = x.dtype.type(0) if g is None else g
+        return g if np.shape(g) == x.shape else np.broadcast_to(g, x.shape)
 
     # -- forward
 
@@ -344,7 +345,8 @@ class _Reading:
         elif self.root.requires_grad:
             root = printable(self.names[self.root])
             self.remarks.append(f"{root} has shape {shape_text(self.root.shape)}, and only a single number has a "
-                                f"derivative without more said: explain({root}.sum()), or explain({root}, gradient=weights).")
+                                f"derivative without more said: explain({root}.sum()), or explain({root}, "
+                                "gradient=weights).")
         else:
             self.remarks.append(f"{printable(self.names[self.root])} does not track gradients, so there is nothing to "
                                 "explain backward.")
