@@ -255,7 +255,7 @@ INDICES: dict[str, Row] = {
               "index: M has shape (2, 3): shape mismatch: indexing arrays could not be "
               "broadcast together with shapes (2,) (3,)."),
     "take": (lambda: np.take(t, 9), IndexError,
-             "index: t has shape (3,): index 9 is out of bounds for axis 0 with size 3."),
+             "index: the Tensor has shape (3,): index 9 is out of bounds for axis 0 with size 3."),
 }
 
 IN_PLACE: dict[str, Row] = {
@@ -404,7 +404,8 @@ CALCULUS: dict[str, Row] = {
     "primitive-wrong": (lambda: tg.primitive(lambda g, y, x: g, samples=[(0.5,)])(np.exp), GradientError,
                         "primitive exp: a rule "
                         "disagrees with differences at (0.5,): gradients DIFFER: 1 entries against complex step, worst "
-                        "relative error 6.5e-01 (allowed 1e-06)\n  x: autodiff 1, complex step 1.648721271, relative error 6.5e-01"),
+                        "relative error 6.5e-01 (allowed 1e-06)\n  x: autodiff 1, complex step 1.648721271, "
+                        "relative error 6.5e-01"),
 }
 
 TABLES = {"shape": SHAPES, "dtype": DTYPES, "index": INDICES, "in-place": IN_PLACE, "detach": DETACHING,

@@ -21,7 +21,7 @@ DEPTH = 100_000
 
 # ---------------------------------------------------------------- shapes of graphs
 
-def test_M1_M2_the_graph_of_the_notes() -> None:  # noqa: N802
+def test_M1_M2_the_graph_of_the_notes() -> None:
     a, b, c = Tensor(5), Tensor(3), Tensor(2)
     u = b * c
     v = a + u
@@ -31,7 +31,7 @@ def test_M1_M2_the_graph_of_the_notes() -> None:  # noqa: N802
     assert (J.grad, v.grad, a.grad, u.grad, b.grad, c.grad) == (1, 3, 3, 3, 6, 9)
 
 
-def test_M7_a_variable_used_twice_and_backward_three_times() -> None:  # noqa: N802
+def test_M7_a_variable_used_twice_and_backward_three_times() -> None:
     a = Tensor(1.5)
     b = a + a
     c = b + b

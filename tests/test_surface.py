@@ -884,13 +884,13 @@ def test_abs_at_0_is_flat() -> None:
     np.testing.assert_array_equal(slopes(tg.abs, [0.0, -0.0, -2.0, 3.0]), [0, 0, -1, 1])
 
 
-def test_M64_relu_at_0_is_flat_unless_chosen() -> None:  # noqa: N802
+def test_M64_relu_at_0_is_flat_unless_chosen() -> None:
     np.testing.assert_array_equal(slopes(tg.relu, [-1.0, 0.0, -0.0, 2.0]), [0, 0, 0, 1])
     assert slopes(lambda x: tg.relu(x, grad_at_zero=0.5), 0.0) == 0.5
     assert slopes(lambda x: tg.relu(x, grad_at_zero=1), 0.0) == 1
 
 
-def test_M65_leaky_relu_at_0_has_the_slope() -> None:  # noqa: N802
+def test_M65_leaky_relu_at_0_has_the_slope() -> None:
     np.testing.assert_array_equal(slopes(tg.leaky_relu, [-1.0, 0.0, 2.0]), [0.01, 0.01, 1])
 
 
@@ -1029,7 +1029,7 @@ def test_far_out_nothing_overflows(name: str, x: float, value: float, slope_: fl
         assert abs(second(dtype(x))) <= 1e-6
 
 
-def test_M9_sigmoid_without_warnings() -> None:  # noqa: N802
+def test_M9_sigmoid_without_warnings() -> None:
     for z, wanted in ((1000.0, 1.0), (-1000.0, 0.0), (0.0, 0.5)):
         assert tg.sigmoid(z) == tg.sigmoid(Tensor(z)).item() == wanted
         assert tg.sigmoid(np.array([z]))[0] == wanted

@@ -13,7 +13,7 @@ from zoo import SAMPLES, Sample
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.backprop import _fit
+from tinygrad_edu.backprop import fit
 from tinygrad_edu.rules import TABLE
 from tinygrad_edu.tensor import leaf
 
@@ -275,8 +275,8 @@ def test_rules_on_arrays_and_on_tensors_agree(sample: Sample) -> None:
             assert on_tensors is None
             continue
         x = sample.operands[i]
-        fitted = _fit(on_tensors.data if type(on_tensors) is Tensor else on_tensors, x)
-        np.testing.assert_array_equal(fitted, _fit(on_arrays, x))
+        fitted = fit(on_tensors.data if type(on_tensors) is Tensor else on_tensors, x)
+        np.testing.assert_array_equal(fitted, fit(on_arrays, x))
 
 
 # ---------------------------------------------------------------- purity
@@ -358,6 +358,7 @@ def test_every_primitive_is_shown_on_the_shapes_that_matter() -> None:
         for i in s.variables:
             ranks[s.name].add(np.ndim(s.operands[i]))
             empty[s.name] |= not np.size(s.operands[i])
+        empty[s.name] |= not np.size(s.call(*s.values()))
     along_an_axis = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "roll", "concatenate", "transpose", "pad",
                      "matmul", "scatter", "sum_to"}
     assert {name for name, seen in ranks.items() if 0 not in seen} - along_an_axis == set()
