@@ -27,7 +27,7 @@ PACKAGE = ROOT / "tinygrad_edu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import itself and the rooms below it. A new file at the top of the package needs a place here.
-ENGINE = ["errors", "memory", "tensor", "rules", "ops", "backprop", "calculus", "program", "show"]
+ENGINE = ["errors", "modes", "memory", "tensor", "rules", "ops", "backprop", "forward", "calculus", "program", "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
 BELOW["optim"] = BELOW["data"] = {"errors", "tensor", "ops"}
@@ -231,7 +231,7 @@ def lines_of_code(text: str) -> int:
 def test_the_engine_is_read_in_one_sitting() -> None:
     counts = {name: lines_of_code((PACKAGE / name).read_text(encoding="utf-8"))
               for name in ("tensor.py", "backprop.py", "rules/pointwise.py")}
-    assert sum(counts.values()) <= 900, f"lines of code without docstrings and comments: {counts}"
+    assert sum(counts.values()) <= 800, f"lines of code without docstrings and comments: {counts}"
 
 
 # ---------------------------------------------------------------- what an import costs

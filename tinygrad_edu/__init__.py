@@ -30,6 +30,7 @@ from .calculus import (
 )
 from .errors import TinygradError
 from .memory import keep_freed_memory
+from .modes import no_grad, recording, strict_shapes
 from .nn.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -199,7 +200,7 @@ from .ops import (  # the functions with NumPy's names
     vstack,
     where,
 )
-from .tensor import Tensor, no_grad, recording, strict_shapes
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .show.chain_rule import explain

@@ -28,20 +28,22 @@ import numpy as np
 from . import __version__, nn, ops
 from .errors import TinygradError
 from .show.chain_rule import Explanation, Row, explain
+from .show.notation import array_text, in_ascii
 from .tensor import Tensor
 
 LONGEST = 20_000  # characters of an expression or a value
 DEEPEST = 150  # levels of nesting
 LARGEST_EXPONENT = 1000
 MOST_ENTRIES = 10_000_000  # of an array
+MOST_ENTRIES_IN_ALL = 20 * MOST_ENTRIES
 LARGEST_FILE = 200 * 2**20  # bytes
 
 _USAGE = 'python -m tinygrad_edu "J = 3*(a + b*c)" a=5 b=3 c=2'
-_HELP = """\
+_HELP = f"""\
 Write a forward pass; see its value, every intermediate, and every derivative with its chain rule.
 
-  {usage}
-  {usage} --draw J.svg
+  {_USAGE}
+  {_USAGE} --draw J.svg
   python -m tinygrad_edu "z = w*x + b; L = -log(sigmoid(z))" w=2 x=1 b=-3
   python -m tinygrad_edu "J = sum((W @ x)**2)" "W=[[1,2],[3,4]]" "x=[1,-1]"
   python -m tinygrad_edu "J = mean((w.T @ X + b - Y)**2)" w=@w.npy X=@X.csv Y=@Y.csv b=0
@@ -49,10 +51,10 @@ Write a forward pass; see its value, every intermediate, and every derivative wi
 
 The expression is Python's arithmetic with NumPy's functions; several statements are separated by ; or new lines, and the
 last one is differentiated. A value is a number, a (nested) list, or @file.npy or @file.csv.
-""".format(usage=_USAGE)
+"""
 
 
-class Problem(Exception):
+class InputError(Exception):
     """What is wrong with the input, in one line, and where: a line of text and a column in it."""
 
     def __init__(self, message: str, line: str = "", column: int = 0) -> None:
@@ -85,6 +87,9 @@ FUNCTIONS |= {name: getattr(nn.losses, name) for name in (
 FUNCTIONS |= {"ln": ops.log, "σ": ops.sigmoid}
 CONSTANTS = {"pi": math.pi, "π": math.pi, "e": math.e}
 _PRODUCTS = {"dot", "matmul", "inner"}
+_ENTRYWISE = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "hypot", "arctan2", "logaddexp", "where",
+              "clip", "binary_cross_entropy", "binary_cross_entropy_with_logits"}
+_JOINS = {"concatenate", "stack", "vstack", "hstack"}
 _OPERATORS: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
     ast.Add: ("+", ops.add), ast.Sub: ("-", ops.subtract), ast.Mult: ("*", ops.multiply), ast.Div: ("/", ops.divide),
     ast.FloorDiv: ("//", ops.floor_divide), ast.Mod: ("%", ops.remainder), ast.Pow: ("**", ops.power),
@@ -108,8 +113,9 @@ class Reader:
     def __init__(self, text: str, values: dict[str, Any], prefix: str = "") -> None:
         self.values, self.prefix = values, prefix
         self.used: set[str] = set()
+        self.entries = 0
         if len(text) > LONGEST:
-            raise Problem(f"the text has {len(text):,} characters, more than {LONGEST:,}.", prefix + text[:80])
+            raise InputError(f"the text has {len(text):,} characters, more than {LONGEST:,}.", prefix + text[:80])
         self.lines = _flush_left(text.translate(_AS_TYPED))
         self.tree = self._parsed()
 
@@ -132,19 +138,19 @@ class Reader:
             level = [child for node in level for child in ast.iter_child_nodes(node)]
             if not level:
                 return tree
-        deep = next((n for n in level if hasattr(n, "lineno")), None)
-        where = (deep.lineno, self._column(deep.lineno, deep.col_offset)) if deep is not None else (1, 0)  # type: ignore[attr-defined]
-        raise self._problem(f"nested more than {DEEPEST} levels deep. Name some of the parts, as in u = ...; J = ....", *where)
+        deep = next((n for n in level if isinstance(n, (ast.expr, ast.stmt))), None)
+        where = (deep.lineno, self._column(deep.lineno, deep.col_offset)) if deep is not None else (1, 0)
+        raise self._problem(f"nested more than {DEEPEST} levels deep. Name some parts, as in u = ...; J = 3*u.", *where)
 
     def _column(self, line: int, offset: int) -> int:
         """The syntax tree counts bytes, people count characters."""
         return len(self.lines[line - 1].encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore"))
 
-    def _problem(self, message: str, line: int, column: int) -> Problem:
+    def _problem(self, message: str, line: int, column: int) -> InputError:
         shown = self.lines[min(line, len(self.lines)) - 1] if self.lines else ""
-        return Problem(message, self.prefix + shown, len(self.prefix) + max(0, min(column, len(shown))))
+        return InputError(message, self.prefix + shown, len(self.prefix) + max(0, min(column, len(shown))))
 
-    def at(self, node: ast.expr | ast.stmt, message: str) -> Problem:
+    def at(self, node: ast.expr | ast.stmt, message: str) -> InputError:
         """A problem with the part of the text that a node stands for; of an operation, at its sign."""
         line, column = node.lineno, self._column(node.lineno, node.col_offset)
         if isinstance(node, ast.Attribute) and node.end_lineno is not None:
@@ -162,7 +168,7 @@ class Reader:
     def run(self) -> tuple[str, Any]:
         """Do all statements; the name (empty where none was given) and value of the last one."""
         if not self.tree.body:
-            raise Problem(f"there is no expression. Try: {_USAGE}")
+            raise InputError(f"there is no expression. Try: {_USAGE}")
         name, value = "", None
         for statement in self.tree.body:
             if isinstance(statement, ast.Expr):
@@ -195,11 +201,12 @@ class Reader:
 
     def visit(self, node: ast.expr) -> Any:
         """The value of an expression."""
-        method = getattr(self, f"_{type(node).__name__}", None)
+        method = _VISITS.get(type(node))
         if method is None:
-            raise self.at(node, f"{_SPOKEN.get(type(node).__name__, type(node).__name__)} cannot be used here: only arithmetic, "
-                                "functions, indexing and lists of numbers.")
-        return method(node)
+            kind = type(node).__name__
+            raise self.at(node, f"{_SPOKEN.get(kind, kind)} cannot be used here: only arithmetic, functions, indexing and "
+                                "lists of numbers.")
+        return getattr(self, method)(node)
 
     def _doing(self, node: ast.expr, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """An operation whose errors point at the node."""
@@ -207,18 +214,19 @@ class Reader:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 value = operation(*args, **kwargs)
-        except Problem:
+        except InputError:
             raise
         except (TinygradError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError) as error:
             message = str(error) or type(error).__name__
             if isinstance(error, TypeError) and "() " in message:  # Python's, about the arguments of a function
                 message = f"{getattr(operation, '__name__', 'function')}: {message.split('() ', 1)[1]}"
             raise self.at(node, message if message.endswith(".") else f"{message}.") from None
-        if isinstance(value, complex) or (isinstance(value, float) and type(value) is not float):
-            value = float(value) if not isinstance(value, complex) else math.nan
+        self.entries += np.size(value.value if type(value) is Tensor else value)
+        if self.entries > MOST_ENTRIES_IN_ALL:
+            raise self.at(node, f"all results together have more than {MOST_ENTRIES_IN_ALL:,} entries.")
         return value
 
-    def _Constant(self, node: ast.Constant) -> Any:
+    def _constant(self, node: ast.Constant) -> Any:
         value = node.value
         if isinstance(value, bool) or value is None or value is Ellipsis or isinstance(value, str):
             return value
@@ -233,7 +241,7 @@ class Reader:
             raise self.at(node, "this is not a real number that fits: the largest is about 1.8e308.")
         return value
 
-    def _Name(self, node: ast.Name) -> Any:
+    def _name(self, node: ast.Name) -> Any:
         name = node.id
         if name in self.values:
             self.used.add(name)
@@ -248,13 +256,13 @@ class Reader:
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         raise self.at(node, f"the name {name} has no value.{meant} Give it one after the expression: {name}=...")
 
-    def _List(self, node: ast.List) -> Any:
+    def _list(self, node: ast.List) -> Any:
         return [self.visit(item) for item in node.elts]
 
-    def _Tuple(self, node: ast.Tuple) -> Any:
+    def _tuple(self, node: ast.Tuple) -> Any:
         return tuple(self.visit(item) for item in node.elts)
 
-    def _UnaryOp(self, node: ast.UnaryOp) -> Any:
+    def _unary(self, node: ast.UnaryOp) -> Any:
         value = self.visit(node.operand)
         if isinstance(node.op, ast.Invert):
             return self._doing(node, np.logical_not, value)
@@ -264,7 +272,7 @@ class Reader:
             return -value if isinstance(node.op, ast.USub) else value
         return self._doing(node, ops.negative if isinstance(node.op, ast.USub) else ops.positive, self._number(node, value))
 
-    def _BinOp(self, node: ast.BinOp) -> Any:
+    def _binary(self, node: ast.BinOp) -> Any:
         a, b = self.visit(node.left), self.visit(node.right)
         if type(node.op) in _MASKS:
             return self._doing(node, _MASKS[type(node.op)][1], a, b)
@@ -292,7 +300,7 @@ class Reader:
             raise self.at(node, "this is not a real number.")
         return int(value) if whole and abs(value) < 2**53 else value
 
-    def _Compare(self, node: ast.Compare) -> Any:
+    def _comparison(self, node: ast.Compare) -> Any:
         operation = _COMPARISONS.get(type(node.ops[0]))
         if len(node.ops) > 1 or operation is None:
             raise self.at(node, "one comparison at a time: >, >=, <, <=, == or !=, joined by & or |.")
@@ -300,7 +308,7 @@ class Reader:
         self._check_size(node, a, b)
         return self._doing(node, operation, a, b)
 
-    def _Attribute(self, node: ast.Attribute) -> Any:
+    def _attribute(self, node: ast.Attribute) -> Any:
         if self._is_module(node.value):
             name = node.attr
             if name in CONSTANTS:
@@ -308,7 +316,8 @@ class Reader:
             raise self.at(node, f"{name} is a function: write {name}(...)." if name in FUNCTIONS else self._unknown(name))
         value = self.visit(node.value)
         if node.attr in ("T", "mT"):
-            return self._doing(node, ops.transpose if node.attr == "T" else ops.matrix_transpose, self._number(node.value, value))
+            turn = ops.transpose if node.attr == "T" else ops.matrix_transpose
+            return self._doing(node, turn, self._number(node.value, value))
         if node.attr == "shape":
             return tuple(np.shape(value.value if type(value) is Tensor else value))
         if node.attr in ("size", "ndim"):
@@ -326,7 +335,7 @@ class Reader:
         meant = f" Did you mean {' or '.join(near)}?" if near else f" There are {', '.join(list(FUNCTIONS)[8:28])}, ..."
         return f"there is no function {name}.{meant}"
 
-    def _Call(self, node: ast.Call) -> Any:
+    def _call(self, node: ast.Call) -> Any:
         called, first = node.func, []
         if isinstance(called, ast.Name):
             name = called.id
@@ -343,9 +352,17 @@ class Reader:
         if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
             raise self.at(node, f"{name}: write out the arguments one by one.")
         args = [*first, *(self.visit(a) for a in node.args)]
+        args = [self._argument(node, name, i, a) for i, a in enumerate(args)]
         kwargs = {str(k.arg): self.visit(k.value) for k in node.keywords}
         self._check_call(node, name, args)
         return self._doing(node, _named(name), *args, **kwargs)
+
+    def _argument(self, node: ast.Call, name: str, place: int, value: Any) -> Any:
+        """Numbers as floats, where whole numbers would overflow; axes and shapes stay whole."""
+        data = name in _ENTRYWISE or place == 0
+        if isinstance(value, (list, tuple)) and data and name not in _JOINS:
+            return self._number(node, value)
+        return float(value) if type(value) is int and data else value
 
     def _check_call(self, node: ast.Call, name: str, args: list[Any]) -> None:
         if name == "power" and len(args) > 1:
@@ -357,9 +374,10 @@ class Reader:
             self._refuse_size(node, math.prod(sizes))
         elif name == "diag" and args and np.ndim(self._plain(args[0])) == 1:
             self._refuse_size(node, np.size(self._plain(args[0])) ** 2)
-        elif name in ("add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "hypot", "arctan2", "logaddexp",
-                      "where", "clip") or name.endswith(("entropy", "logits")):
+        elif name in _ENTRYWISE:
             self._check_size(node, *args)
+        elif name in _JOINS and args and isinstance(args[0], (list, tuple)):
+            self._refuse_size(node, sum(np.size(self._plain(a)) for a in args[0]))
 
     def _plain(self, value: Any) -> Any:
         value = _operand(value) if isinstance(value, (list, tuple)) else value
@@ -367,7 +385,8 @@ class Reader:
 
     def _check_exponent(self, node: ast.expr, exponent: Any) -> None:
         value = self._plain(exponent)
-        if isinstance(value, (int, float, np.ndarray, np.generic)) and np.size(value) and np.max(np.abs(value)) > LARGEST_EXPONENT:
+        numbers = isinstance(value, (int, float, np.ndarray, np.generic)) and np.size(value) > 0
+        if numbers and np.max(np.abs(value)) > LARGEST_EXPONENT:
             raise self.at(node, f"an exponent of more than {LARGEST_EXPONENT} in size.")
 
     def _check_size(self, node: ast.expr, *operands: Any, product: bool = False) -> None:
@@ -389,7 +408,7 @@ class Reader:
         if entries > MOST_ENTRIES:
             raise self.at(node, f"the result would have {entries:,} entries, more than {MOST_ENTRIES:,}.")
 
-    def _Subscript(self, node: ast.Subscript) -> Any:
+    def _subscript(self, node: ast.Subscript) -> Any:
         value = self._number(node.value, self.visit(node.value))
         if type(value) in (int, float):
             raise self.at(node, "a single number cannot be indexed.")
@@ -424,6 +443,11 @@ class Reader:
         return value
 
 
+_VISITS: dict[type[ast.expr], str] = {
+    ast.Constant: "_constant", ast.Name: "_name", ast.List: "_list", ast.Tuple: "_tuple", ast.UnaryOp: "_unary",
+    ast.BinOp: "_binary", ast.Compare: "_comparison", ast.Attribute: "_attribute", ast.Call: "_call",
+    ast.Subscript: "_subscript",
+}
 _SPOKEN = {"Lambda": "a lambda", "IfExp": "if ... else (use where(condition, a, b))", "ListComp": "a comprehension",
            "GeneratorExp": "a comprehension", "SetComp": "a comprehension", "DictComp": "a comprehension", "Dict": "a dict",
            "Set": "a set", "JoinedStr": "a string", "NamedExpr": ":=", "BoolOp": "and, or (for masks use & and |)",
@@ -473,23 +497,23 @@ def read_value(text: str) -> tuple[str, Tensor]:
     given, equals, value = text.partition("=")
     name = unicodedata.normalize("NFKC", given.strip())
     if not equals or not name.isidentifier():
-        raise Problem("a value is given as name=value, for example a=5.", text, 0)
+        raise InputError("a value is given as name=value, for example a=5.", text, 0)
     if keyword.iskeyword(name):
-        raise Problem(f"{name} is a word of the language and cannot be a name. Take {name[:3]}_ or another.", text, 0)
+        raise InputError(f"{name} is a word of the language and cannot be a name. Take {name[:3]}_ or another.", text, 0)
     prefix = f"{given}="
     if value.strip().startswith("@"):
         array = _from_file(value.strip()[1:], text, len(prefix) + value.index("@") + 1)
     else:
         reader = Reader(value, {}, prefix)
         if len(reader.tree.body) != 1 or not isinstance(reader.tree.body[0], ast.Expr):
-            raise Problem(f"{name} needs a number or a list of numbers.", text, len(prefix))
+            raise InputError(f"{name} needs a number or a list of numbers.", text, len(prefix))
         node = reader.tree.body[0].value
         array = reader._plain(reader._number(node, reader.visit(node)))
     array = np.asarray(array)
     if array.dtype.kind not in "fiub":
-        raise Problem(f"{name} must be real numbers, not {array.dtype}.", text, len(prefix))
+        raise InputError(f"{name} must be real numbers, not {array.dtype}.", text, len(prefix))
     if not np.isfinite(array).all():
-        raise Problem(f"{name} has entries that are not finite.", text, len(prefix))
+        raise InputError(f"{name} has entries that are not finite.", text, len(prefix))
     return name, Tensor(array, name=name, dtype=np.float32 if array.dtype == np.float32 else np.float64)
 
 
@@ -497,7 +521,7 @@ def _from_file(path: str, text: str, column: int) -> Any:
     """An array from a .npy or .csv file."""
     kind = Path(path).suffix.lower()
     if kind not in (".npy", ".csv"):
-        raise Problem(f"{path or 'the file'}: only .npy and .csv files are read.", text, column)
+        raise InputError(f"{path or 'the file'}: only .npy and .csv files are read.", text, column)
     try:
         size = os.path.getsize(path)
         if size > LARGEST_FILE:
@@ -506,11 +530,11 @@ def _from_file(path: str, text: str, column: int) -> Any:
         if array.size > MOST_ENTRIES:
             raise ValueError(f"{array.size:,} entries, more than {MOST_ENTRIES:,}")
     except OSError as error:
-        raise Problem(f"{path}: {(error.strerror or 'cannot be read').lower()}.", text, column) from None
+        raise InputError(f"{path}: {(error.strerror or 'cannot be read').lower()}.", text, column) from None
     except (ValueError, TypeError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
-        reason = str(error).rstrip(".").replace("Object arrays cannot be loaded when allow_pickle=False",
+        reason = str(error).rstrip(".").replace("Array can't be memory-mapped: Python objects in dtype",
                                                 "it holds Python objects, which are not loaded")
-        raise Problem(f"{path}: {reason}.", text, column) from None
+        raise InputError(f"{path}: {reason}.", text, column) from None
     return array
 
 
@@ -560,19 +584,20 @@ def _from_csv(path: str) -> Any:
 
 # ---------------------------------------------------------------- what is printed
 
-_PLAIN = {"·": "*", "⊙": "*", "−": "-", "→": "->", "∂": "d", "Σ": "sum", "Π": "prod", "σ": "sigmoid", "Φ": "Phi", "ᵀ": ".T",
-          "√": "sqrt ", "∛": "cbrt ", "≥": ">=", "≤": "<=", "≠": "!=", "…": "...", "′": "'", "⌊": "floor(", "⌋": ")",
-          "⌈": "ceil(", "⌉": ")", "⁽": "(", "⁾": ")", "π": "pi", **{c: f"^{i}" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
+def _encodes(stream: IO[str], text: str) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8", "surrogatepass")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _write(stream: IO[str], text: str) -> None:
     """Write a line, in ASCII where the terminal knows no more."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
+    if not _encodes(stream, text):
+        text = in_ascii(text)
     try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        if not encoding.lower().replace("-", "").startswith("utf"):
-            text = "".join(_PLAIN.get(c, c) for c in text)
         text = text.encode(encoding, "backslashreplace").decode(encoding)
     except LookupError:
         text = text.encode("ascii", "backslashreplace").decode("ascii")
@@ -641,7 +666,7 @@ def doctor() -> str:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Problem(f"{message}. See python -m tinygrad_edu --help.")
+        raise InputError(f"{message}. See python -m tinygrad_edu --help.")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:
@@ -667,18 +692,18 @@ def _run(argv: Sequence[str]) -> int:
     argv = [f" {a}" if a[:1] == "-" and a[:2] not in ("--", "-h") and a != "-" else a for a in argv]
     options = _parser().parse_intermixed_args(argv)
     if options.expression is None:
-        raise Problem(f"there is no expression. Try: {_USAGE}")
+        raise InputError(f"there is no expression. Try: {_USAGE}")
     if options.expression.strip() == "doctor" and not options.values:
         _write(sys.stdout, doctor())
         return 0
     kinds = (".svg", ".png", ".pdf", ".dot")
     if options.draw and Path(options.draw).suffix.lower() not in kinds:
-        raise Problem(f"--draw {options.draw}: the name must end in {', '.join(kinds[:-1])} or {kinds[-1]}.")
+        raise InputError(f"--draw {options.draw}: the name must end in {', '.join(kinds[:-1])} or {kinds[-1]}.")
     given: dict[str, Tensor] = {}
     for text in options.values:
         name, tensor = read_value(text)
         if name in given:
-            raise Problem(f"{name} is given twice.", text, 0)
+            raise InputError(f"{name} is given twice.", text, 0)
         given[name] = tensor
     name, J, used = compute(options.expression, given)
     for unused in (n for n in given if n not in used):
@@ -686,25 +711,25 @@ def _run(argv: Sequence[str]) -> int:
         meant = f" Did you mean {near[0]}?" if near else ""
         _write(sys.stderr, f"note: {unused} is given but the expression does not use it.{meant}")
     try:
-        explanation = explain(J, wrt=options.wrt)
-        if options.json:
-            _write(sys.stdout, _as_json(explanation, name, J.value))
-        elif options.latex:
-            _write(sys.stdout, explanation.latex())
-        else:
-            _write(sys.stdout, f"{name} = {_shown(J.value)}\n\n{explanation}")
-        _warn_of_nan(J)
+        explanation = explain(J, wrt=options.wrt, max_rows=2000)
         if options.draw:
             from .show.picture import draw
 
             draw(J).save(options.draw)
-            _write(sys.stderr, f"wrote {options.draw}")
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise Problem(f"{options.draw}: {(error.strerror or 'cannot be written').lower()}.") from None
     except TinygradError as error:
-        raise Problem(str(error)) from None
+        raise InputError(str(error)) from None
+    except OSError as error:
+        raise InputError(f"{options.draw}: {(error.strerror or 'cannot be written').lower()}.") from None
+    if options.json:
+        _write(sys.stdout, _as_json(explanation, name, J.value))
+    elif options.latex:
+        _write(sys.stdout, explanation.latex())
+    else:
+        shown = f"{name} = {_shown(J.value)}\n\n"
+        _write(sys.stdout, shown + explanation.text(plain=not _encodes(sys.stdout, str(explanation))))
+    _warn_of_nan(J)
+    if options.draw:
+        _write(sys.stderr, f"wrote {options.draw}")
     return 0
 
 
@@ -718,9 +743,9 @@ def compute(expression: str, given: dict[str, Tensor]) -> tuple[str, Tensor, set
     if isinstance(value, (list, tuple)):
         value = reader._doing(last.value if isinstance(last, ast.Expr) else ast.Constant(0), _operand, value)
     if type(value) is not Tensor or not value.requires_grad:
-        names = ", ".join(given) or "a=5"
-        raise reader.at(place, f"the result depends on none of the values given ({names}), so there is nothing to differentiate."
-                        if given else "there is nothing to differentiate: use a name, and give it a value, such as a=5.")
+        why = (f"the result depends on none of the values given ({', '.join(given)}), so there is nothing to differentiate."
+               if given else "there is nothing to differentiate: use a name, and give it a value, such as a=5.")
+        raise reader.at(place, why)
     if value.value.size != 1:
         raise reader.at(place, f"the result has shape {value.shape}, and only a single number has a derivative without more "
                         "said. Sum it, as in sum(...), or take one entry, as in (...)[0].")
@@ -732,8 +757,6 @@ def compute(expression: str, given: dict[str, Tensor]) -> tuple[str, Tensor, set
 
 
 def _shown(value: Any) -> str:
-    from .show.notation import array_text
-
     return array_text(value, 10**6) or str(value)
 
 
@@ -750,7 +773,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, or 2 where the input is wrong (one line on stderr, and the place)."""
     try:
         return _run(sys.argv[1:] if argv is None else argv)
-    except Problem as problem:
+    except InputError as problem:
         _write(sys.stderr, str(problem))
         return 2
     except SystemExit as leaving:  # --help and --version

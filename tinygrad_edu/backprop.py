@@ -1,12 +1,12 @@
 """The chain rule on a recorded graph: the only code that walks one.
 
-Backwards (`pull`): every node receives dJ/d(node) complete before it passes its part to its operands, because nodes are
-visited in the reverse order of their creation. Forwards (`push`): the same rules, read the other way.
+Every node receives dJ/d(node) complete before it passes its part to its operands, because nodes are
+visited in the reverse order of their creation. forward.py reads the same rules the other way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 from sys import getrefcount
 from typing import Any
@@ -16,10 +16,10 @@ from numpy import float64, ndarray
 
 from . import tensor
 from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
-from .rules.indexing import gather, getitem
-from .rules.products import matmul
+from .modes import always_record
+from .rules.indexing import getitem
 from .rules.shapes import astype, broadcast_to, sum_to
-from .tensor import LARGE, Primitive, Tensor, always_record, constant, in_blocks, leaf, next_id
+from .tensor import LARGE, Tensor, constant, in_blocks, leaf
 
 _by_id = attrgetter("id")
 
@@ -113,7 +113,7 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
         """Add d to the gradient of a, in a's shape and dtype."""
         if type(d) is not type(value) or d.shape != value.shape or d.dtype is not value.dtype:
             if type(d) is type(value) or type(value) is not ndarray or not isinstance(d, np.generic):
-                d = _fit(d, value)
+                d = fit(d, value)
             elif d.dtype is not value.dtype:  # one number for all entries stays one number, as after sum()
                 d = value.dtype.type(d)
         old = get(a)
@@ -182,8 +182,11 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
 
 
 def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None,
-                  keep: bool = False) -> None:
-    """The same walk with the same rules on Tensors: the derivative is itself recorded."""
+                  keep: bool = False, frozen: bool = False) -> None:
+    """The same walk with the same rules on Tensors: the derivative is itself recorded.
+
+    With `frozen` it is recorded as a function of the starting gradients alone, the nodes counting as constants.
+    """
     while nodes:
         node = nodes.pop()
         g = grads.pop(node, None)
@@ -193,16 +196,17 @@ def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tenso
             continue
         op, args, params = node.op, node.args, node.params or {}
         assert op is not None
+        y, operands = (node.value, [a.value if type(a) is Tensor else a for a in args]) if frozen else (node, args)
         for rule, a in zip(op.rules_for(len(args)), args, strict=True):
             if type(a) is Tensor and a.requires_grad and rule is not None and (path is None or a in path):
-                d = rule(g, node, *args, **params)
+                d = rule(g, y, *operands, **params)
                 if type(d) is not Tensor or d.value.shape != a.value.shape or d.value.dtype is not a.value.dtype:
-                    d = _fit_recorded(d, a.value)
+                    d = fit_recorded(d, a.value)
                 old = grads.get(a)
                 grads[a] = d if old is None else old + d
 
 
-def _fit(d: Any, value: Any) -> Any:
+def fit(d: Any, value: Any) -> Any:
     """Give a derivative its operand's shape and dtype: sum what was broadcast, spread what was not expanded."""
     if d is None:
         d = np.zeros(value.shape, value.dtype)
@@ -234,9 +238,9 @@ def _to_shape(d: Any, shape: tuple[int, ...]) -> Any:
 _summed: dict[Any, Any] = {}  # (shape, shape wanted) -> the axes to sum: the same few in every step
 
 
-def _fit_recorded(d: Any, value: Any) -> Tensor:
+def fit_recorded(d: Any, value: Any) -> Tensor:
     if type(d) is not Tensor:
-        return leaf(_fit(d, value), requires_grad=False)
+        return leaf(fit(d, value), requires_grad=False)
     if d.shape != value.shape:
         d = _to_shape(d, value.shape)
     if d.dtype != value.dtype:
@@ -270,201 +274,6 @@ def _references_of_an_entry() -> int:
 
 
 _HELD_ONCE = _references_of_an_entry()
-
-
-# ---------------------------------------------------------------- forwards
-
-def push(nodes: list[Tensor], tangents: dict[Tensor, Any], record: bool = False) -> None:
-    """Carry tangents from the inputs through the nodes, oldest first; a node without an entry has tangent zero."""
-    get = tangents.get
-    for node in nodes:
-        moved = [get(a) if type(a) is Tensor else None for a in node.args]
-        for t in moved:
-            if t is not None:
-                break
-        else:
-            continue
-        total, value = _tangent(node, moved, record), node.value
-        if record:
-            if total is not None:
-                tangents[node] = _fit_recorded(total, value)
-        elif total is not None:
-            if type(total) is not type(value) or total.shape != value.shape or total.dtype is not value.dtype:
-                total = _fit(total, value)
-            tangents[node] = total
-
-
-def push_many(nodes: list[Tensor], tangents: dict[Tensor, Any], batch: int) -> None:
-    """The same with a leading axis on every tangent: `batch` directions in one walk."""
-    for node in nodes:
-        moved = [tangents.get(a) if type(a) is Tensor else None for a in node.args]
-        if any(t is not None for t in moved):
-            total = _batched_tangent(node, moved, batch)
-            if total is not None:
-                tangents[node] = total
-
-
-def _tangent(node: Tensor, moved: list[Any], record: bool) -> Any:
-    """The tangent of a node: the sum over operands of derivative times tangent."""
-    op, params = node.op, node.params or {}
-    assert op is not None
-    kind = op.kind
-    if kind == "linear":  # in all operands together: f(t1, t2, ...)
-        parts = moved if len(moved) == 1 else [
-            _zeros(a) if t is None else t for a, t in zip(node.args, moved, strict=True)]
-        return op(*parts, **params) if record else op.forward(*parts, **params)
-    args = node.args if record else [a.value if type(a) is Tensor else a for a in node.args]
-    y = node if record else node.value
-    rules = op.rules_for(len(args)) if op.variadic else op.rules
-    total = None
-    for i, t in enumerate(moved):
-        rule = rules[i]
-        if t is None or rule is None:
-            continue
-        if kind == "multilinear":  # the operation with this operand replaced by its tangent
-            replaced = [*args[:i], t, *args[i + 1 :]]
-            part = op(*replaced, **params) if record else op.forward(*replaced, **params)
-        elif kind == "pointwise":  # the Jacobian is diagonal: the rule itself, on the tangent
-            if t.shape != node.value.shape:
-                t = broadcast_to(t, shape=node.value.shape)
-            part = rule(t, y, *args, **params)
-        else:
-            part = _transposed(rule, node, i, t, args, y, params, record)
-        if part is not None:
-            total = part if total is None else total + part
-    return total
-
-
-def _zeros(a: Any) -> Any:
-    value = a.value if type(a) is Tensor else np.asarray(a)
-    return np.zeros(value.shape, value.dtype)
-
-
-def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: Sequence[Any], y: Any, params: dict[str, Any],
-                record: bool) -> Any:
-    """The rule is linear in g, so its transpose, the tangent's map, is the vjp of the vjp."""
-    value, operand = node.value, node.args[i].value
-    with always_record():
-        since = next_id()
-        g = leaf(np.zeros(value.shape, value.dtype) if value.ndim else value.dtype.type(0))
-        out = rule(g, y, *args, **params)
-        if type(out) is not Tensor or not out.requires_grad:
-            return None
-        out = _fit_recorded(out, operand)
-        graph = Graph([out], [g], since)
-        grads: dict[Tensor, Any] = {out: t if not record or type(t) is Tensor else leaf(t, requires_grad=False)}
-        (pull_recorded if record else pull)(graph.nodes, grads, graph.path([g]))
-    return grads.get(g)
-
-
-# -- many directions at once: the same rules on tangents with a leading axis
-
-def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
-    op, params, value = node.op, node.params or {}, node.value
-    assert op is not None
-    if op.kind == "pointwise":
-        args = [a.value if type(a) is Tensor else a for a in node.args]
-        total = None
-        for rule, t in zip(op.rules_for(len(args)), moved, strict=True):
-            if t is not None and rule is not None:
-                part = rule(_aligned(t, value.ndim, batch), value, *args, **params)
-                if part is not None:
-                    total = part if total is None else total + part
-        if total is None:
-            return None
-        shape = (batch, *value.shape)
-        total = np.asarray(total) if total.shape == shape else np.broadcast_to(total, shape)
-        return total.astype(value.dtype, copy=False)
-    if op is matmul:
-        total = None
-        for part in _batched_matmul(node, moved):
-            total = part if total is None else total + part
-        return total
-    apply = _BATCHED.get(op.name)
-    if apply is not None and op is not gather:
-        return apply(op, node, moved, batch)
-    return np.stack([
-        _fit(_tangent(node, [None if t is None else _entry(t, k) for t in moved], record=False), value)
-        for k in range(batch)
-    ])
-
-
-def _entry(t: ndarray, k: int) -> Any:
-    return t[k]
-
-
-def _aligned(t: ndarray, ndim: int, batch: int) -> ndarray:
-    """Room between the leading axis and the operand's axes, so that these align with the result's from the right."""
-    missing = ndim - (t.ndim - 1)
-    return t.reshape((batch,) + (1,) * missing + t.shape[1:]) if missing > 0 else t
-
-
-def _batched_matmul(node: Tensor, moved: list[Any]) -> Iterable[ndarray]:
-    (a, b), (ta, tb) = (x.value if type(x) is Tensor else x for x in node.args), moved
-    if ta is not None:  # a vector on the left keeps its place: (batch, k) @ (k, m)
-        if a.ndim == 1 and b.ndim > 2:
-            ta = ta.reshape(ta.shape[:1] + (1,) * (b.ndim - 1) + ta.shape[1:])
-            yield (ta @ b)[..., 0, :]
-        elif b.ndim == 1:
-            yield ta @ b
-        else:
-            yield _aligned(ta, max(a.ndim, b.ndim) if a.ndim > 1 else 1, len(ta)) @ b
-    if tb is not None:
-        if b.ndim == 1:
-            if a.ndim <= 2:
-                yield tb @ a.T
-            else:
-                yield (a @ tb.reshape(tb.shape[:1] + (1,) * (a.ndim - 2) + (tb.shape[1], 1)))[..., 0]
-        else:
-            yield a @ _aligned(tb, max(a.ndim, b.ndim), len(tb))
-
-
-def _later(axis: Any, ndim: int) -> Any:
-    """Axes of an operand with one more axis in front."""
-    return tuple(range(1, ndim + 1)) if axis is None else tuple(i + 1 if i >= 0 else i for i in axis)
-
-
-def _with_axis(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
-    params = dict(node.params or {})
-    params["axis"] = _later(params.get("axis"), node.args[0].ndim)
-    return op(moved[0], **params)
-
-
-def _with_shape(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
-    shape = (batch, *node.value.shape)
-    if op.name == "reshape":
-        return moved[0].reshape(shape)
-    if op.name == "broadcast_to":
-        return np.broadcast_to(_aligned(moved[0], node.value.ndim, batch), shape)
-    return sum_to(moved[0], shape=(batch, *(1,) * (node.args[0].ndim - node.value.ndim), *node.value.shape)).reshape(shape)
-
-
-def _joined(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
-    parts = [
-        np.zeros((batch, *np.shape(a.value if type(a) is Tensor else a)), node.value.dtype) if t is None else t
-        for a, t in zip(node.args, moved, strict=True)
-    ]
-    assert node.params is not None
-    return op(*parts, axis=node.params["axis"] + 1)
-
-
-def _transpose_later(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
-    axes = (node.params or {}).get("axes") or tuple(reversed(range(node.value.ndim)))
-    return np.transpose(moved[0], (0, *(i + 1 for i in axes)))
-
-
-def _index_later(op: Primitive, node: Tensor, moved: list[Any], batch: int) -> Any:
-    assert node.params is not None
-    index = node.params["index"]
-    return moved[0][(slice(None), *(index if type(index) is tuple else (index,)))]
-
-
-_BATCHED: dict[str, Any] = {
-    "sum": _with_axis, "mean": _with_axis, "flip": _with_axis, "reshape": _with_shape, "broadcast_to": _with_shape,
-    "sum_to": _with_shape, "concatenate": _joined, "stack": _joined, "transpose": _transpose_later,
-    "getitem": _index_later, "cumsum": lambda op, node, moved, batch: op(moved[0]) if node.value.ndim else moved[0],
-    "astype": lambda op, node, moved, batch: op(moved[0], **node.params),
-}
 
 
 # ---------------------------------------------------------------- backward(): gradients into .grad

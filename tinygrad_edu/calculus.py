@@ -14,11 +14,13 @@ import numpy as np
 from numpy import ndarray
 
 from . import ops
-from .backprop import Graph, pull, pull_recorded, push, push_many, seed, unshared
+from .backprop import Graph, pull, pull_recorded, seed, unshared
 from .errors import DTypeError, GradientError, ShapeError
+from .forward import push, push_many
 from .memory import unhurried_collector
+from .modes import always_record, complex_numbers, recording
 from .rules.pointwise import identity
-from .tensor import Primitive, Rule, Tensor, always_record, complex_numbers, constant, leaf, next_id, recording
+from .tensor import Primitive, Rule, Tensor, constant, leaf, next_id
 
 # ---------------------------------------------------------------- nested containers
 
@@ -155,12 +157,12 @@ class _Recording:
             start += count
         return out[0] if self.single else tuple(out)
 
-    def finish(self, grads: dict[Tensor, Any]) -> list[Any]:
+    def finish(self, grads: dict[Tensor, Any], record: bool) -> list[Any]:
         """The gradients of the inputs: zeros where nothing arrived."""
         out = []
         for x in self.inputs:
             if x in grads:
-                d = grads.pop(x) if self.record else unshared(grads, x)
+                d = grads.pop(x) if record else unshared(grads, x)
                 out.append(d.value if type(d) is Tensor and not d.requires_grad else d)
             else:
                 zero = np.zeros(x.value.shape, x.value.dtype)
@@ -178,12 +180,12 @@ class _Recording:
         leaves, rebuild = flatten(tree)
         return rebuild([_plain(x) for x in leaves])
 
-    def seeds(self, starts: Sequence[Any]) -> dict[Tensor, Any]:
+    def seeds(self, starts: Sequence[Any], record: bool) -> dict[Tensor, Any]:
         grads: dict[Tensor, Any] = {}
         for y, g in zip(self.outputs, starts, strict=True):
-            if self.record and type(g) is not Tensor:
+            if record and type(g) is not Tensor:
                 g = leaf(g, requires_grad=False)
-            elif not self.record:
+            elif not record:
                 g = _plain(g)
             grads[y] = grads[y] + g if y in grads else g
         return grads
@@ -221,14 +223,14 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         y = r.outputs[0]
         start = y.dtype.type(1) if not y.ndim else seed(y, None, _name("grad", f))
         value, aux = r.result(y), r.result(r.aux)
-        grads = r.seeds([start])
+        grads = r.seeds([start], r.record)
         r.outputs = []
         del y  # the walk frees each node as it is consumed
         if r.record:
             pull_recorded(r.graph.nodes, grads, r.path)
         else:
             pull(r.graph.nodes, grads, r.path)
-        gradient = r.rebuild_inputs(r.finish(grads))
+        gradient = r.rebuild_inputs(r.finish(grads, r.record))
         return ((value, aux), gradient) if has_aux else (value, gradient)
 
     run.__name__ = run.__qualname__ = _name("value_and_grad", f)
@@ -286,15 +288,16 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 raise GradientError(f"vjp: {len(given)} gradients for {len(r.outputs)} results of "
                                     f"{getattr(f, '__name__', 'f')}. Give one array per result, nested as the results.")
             starts = [seed(y, g, "vjp") for y, g in zip(r.outputs, given, strict=True)]
-        again = r.record
-        tracked = recording() and any(type(g) is Tensor and g.requires_grad for g in starts)
-        r.record = r.record or tracked
-        grads = r.seeds(starts)
+        # weights that are tracked make the product a function of them, also where the primals are plain
+        weighted = not r.record and recording() and any(type(g) is Tensor and g.requires_grad for g in starts)
+        record = r.record or weighted
+        grads = r.seeds(starts, record)
         with always_record():
-            (pull_recorded if r.record else pull)(list(r.graph.nodes), grads, r.path)
-        out = r.rebuild_inputs(r.finish(grads))
-        r.record = again
-        return out
+            if record:
+                pull_recorded(list(r.graph.nodes), grads, r.path, frozen=weighted)
+            else:
+                pull(list(r.graph.nodes), grads, r.path)
+        return r.rebuild_inputs(r.finish(grads, record))
 
     y = r.result(r.rebuild_outputs(r.outputs))
     return (y, pull_back, r.result(r.aux)) if has_aux else (y, pull_back)
@@ -318,27 +321,27 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fals
         raise ValueError(f"jvp: {len(primals)} primals and {len(tangents)} tangents. Give one tangent per primal.")
     r = _Recording(f, primals, {}, tuple(range(len(primals))), has_aux)
     given, _ = flatten(tangents)
-    moved = _tangent_dict(r, given)
+    moved, tracked = _tangent_dict(r, given)
     with always_record():
-        push(r.graph.nodes, moved, r.record)
+        push(r.graph.nodes, moved, r.record or tracked, frozen=not r.record)
     out = [_tangent_of(r, y, moved) for y in r.outputs]
     y, t = r.result(r.rebuild_outputs(r.outputs)), r.rebuild_outputs(out)
     return (y, t, r.result(r.aux)) if has_aux else (y, t)
 
 
-def _tangent_dict(r: _Recording, given: Sequence[Any]) -> dict[Tensor, Any]:
+def _tangent_dict(r: _Recording, given: Sequence[Any]) -> tuple[dict[Tensor, Any], bool]:
+    """Each input's tangent, and whether any is tracked."""
     if len(given) != len(r.inputs):
         raise ShapeError(f"jvp: {len(given)} tangents for {len(r.inputs)} arrays. Nest the tangents as the primals are.")
-    if recording() and any(type(t) is Tensor and t.requires_grad for t in given):
-        r.record = True
+    tracked = recording() and any(type(t) is Tensor and t.requires_grad for t in given)
     moved: dict[Tensor, Any] = {}
     for i, (x, t) in enumerate(zip(r.inputs, given, strict=True)):
         value = t.value if type(t) is Tensor else np.asarray(constant(t, "tangent"), x.dtype)[()]
         if value.shape != x.shape:
             raise ShapeError(f"jvp: tangent {i + 1} has shape {value.shape}, its primal {x.shape}. They must be equal: a "
                              "tangent says how each entry moves.")
-        moved[x] = (t if type(t) is Tensor else leaf(value, requires_grad=False)) if r.record else value
-    return moved
+        moved[x] = (t if type(t) is Tensor else leaf(value, requires_grad=False)) if r.record or tracked else value
+    return moved, tracked
 
 
 def _tangent_of(r: _Recording, y: Tensor, moved: dict[Tensor, Any]) -> Any:
@@ -367,13 +370,13 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
             raise GradientError(f"{_name('hvp', f)}: the function returns {len(r.outputs)} results, and only one number has "
                                 "a Hessian. Return one number.")
         given, _ = flatten(tangents)
-        moved = _tangent_dict(r, given)
+        moved, tracked = _tangent_dict(r, given)
         grads: dict[Tensor, Any] = {r.outputs[0]: leaf(seed(r.outputs[0], None, _name("hvp", f)), requires_grad=False)}
         with always_record():
             pull_recorded(list(r.graph.nodes), grads, r.path)
             gradients = [grads.get(x) for x in r.inputs]
             graph = Graph([d for d in gradients if d is not None], r.inputs, r.inputs[0].id if r.inputs else 0)
-            push(graph.nodes, moved, r.record)
+            push(graph.nodes, moved, r.record or tracked, frozen=not r.record)
         out = [leaf(np.zeros_like(x.value)) if d is None else d for x, d in zip(r.inputs, gradients, strict=True)]
         return r.rebuild_inputs([_tangent_of(r, d, moved) for d in out])
 
@@ -468,7 +471,7 @@ def _reverse_table(r: _Recording) -> list[list[Any]]:
             grads: dict[Tensor, Any] = {y: leaf(start, requires_grad=False) if r.record else start}
             with always_record():
                 (pull_recorded if r.record else pull)(list(r.graph.nodes), grads, r.path)
-            for row, d in zip(rows, r.finish(grads), strict=True):
+            for row, d in zip(rows, r.finish(grads, r.record), strict=True):
                 row.append(d)
         out = []
         for row, x in zip(rows, r.inputs, strict=True):

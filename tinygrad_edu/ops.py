@@ -21,8 +21,9 @@ from numpy import ndarray
 from numpy.exceptions import AxisError
 
 from .errors import DTypeError, InPlaceError, ShapeError, ShapeWarning, UnsupportedError, name_of, variable_names
+from .modes import strict
 from .rules import indexing, pointwise, products, reductions, shapes
-from .tensor import Primitive, Tensor, constant, infix, leaf, prefix, strict
+from .tensor import Primitive, Tensor, constant, infix, leaf, prefix
 
 Axis = int | Sequence[int] | None
 
@@ -586,7 +587,7 @@ def reshape(x: Any, *shape: Any, order: str = "C") -> Any:
     elif known != x.size:
         raise ShapeError(f"reshape: {tuple(x.shape)} has {x.size} entries, {wanted} has {known}. "
                          "Let one size be -1 to have it worked out.")
-    return shapes.reshape(x, shape=wanted)
+    return x if wanted == tuple(x.shape) else shapes.reshape(x, shape=wanted)
 
 
 def ravel(x: Any) -> Any:

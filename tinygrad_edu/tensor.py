@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import itertools
 import operator
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import float64, ndarray
 
+from . import modes
 from .errors import (
     DetachError,
     DTypeError,
@@ -28,120 +27,12 @@ from .errors import (
     explain_failure,
     refuse_rank_1,
 )
+from .modes import recording
 
 Rule = Callable[..., Any]
 
 # Creation order. A result is made after its operands, so sorting by id puts every node after what made it.
 next_id = itertools.count(1).__next__
-
-
-# ---------------------------------------------------------------- recording on and off, strict shapes
-
-_modes = 0  # how many no_grad and strict_shapes are open in all threads: nearly always none, and one test says so
-_lock = threading.Lock()
-
-
-class _ThreadModes(threading.local):
-    paused = 0
-    strict = 0
-    complex_step = 0
-
-
-_local = _ThreadModes()
-
-
-def _enter(mode: str, amount: int) -> None:
-    global _modes
-    setattr(_local, mode, getattr(_local, mode) + amount)
-    with _lock:
-        _modes += amount
-
-
-def recording() -> bool:
-    """Whether operations on Tensors are recorded in this thread.
-
-    >>> import tinygrad_edu as tg
-    >>> with tg.no_grad():
-    ...     tg.recording()
-    False
-    """
-    return not _local.paused
-
-
-class no_grad(ContextDecorator):
-    """Compute without recording, as a context or as a decorator.
-
-    >>> import tinygrad_edu as tg
-    >>> w = tg.Tensor(2.0)
-    >>> with tg.no_grad():
-    ...     y = w * 3
-    >>> y.requires_grad
-    False
-    """
-
-    def __enter__(self) -> no_grad:
-        _enter("paused", 1)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        _enter("paused", -1)
-
-
-class always_record:
-    """Record also under no_grad(): a derivative asked for there still needs the graph."""
-
-    def __enter__(self) -> None:
-        self.depth = _local.paused
-        if self.depth:
-            _enter("paused", -self.depth)
-
-    def __exit__(self, *exc: object) -> None:
-        if self.depth:
-            _enter("paused", self.depth)
-
-
-class complex_numbers:
-    """Let complex arrays through: check_gradients alone uses them, for the complex step."""
-
-    def __enter__(self) -> None:
-        _local.complex_step += 1
-
-    def __exit__(self, *exc: object) -> None:
-        _local.complex_step -= 1
-
-
-class strict_shapes(ContextDecorator):
-    """Refuse what rank-1 arrays do silently: `.T` without effect, and (n, 1) with (n,) broadcasting to (n, n).
-
-    >>> import numpy as np, tinygrad_edu as tg
-    >>> a, y = tg.Tensor(np.ones((3, 1))), np.ones(3)
-    >>> (a - y).shape  # surely not what was meant
-    (3, 3)
-    >>> with tg.strict_shapes():
-    ...     a - y
-    Traceback (most recent call last):
-    tinygrad_edu.errors.ShapeError: subtract: a (3, 1) − y (3,): a rank-1 array against a column broadcasts to (3, 3). \
-Use y.reshape(3, 1) for a column, or y.reshape(1, 3) if the (3, 3) table is meant.
-    """
-
-    def __enter__(self) -> strict_shapes:
-        _enter("strict", 1)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        _enter("strict", -1)
-
-
-def strict() -> bool:
-    """Whether strict_shapes() is on in this thread."""
-    return bool(_local.strict)
-
-
-def _paused_here(op: Primitive, args: tuple[Any, ...], y: Any) -> bool:
-    """Whether recording is off; called only when some mode is on, and checks shapes in strict mode."""
-    if _local.strict and op.kind == "pointwise":
-        refuse_rank_1(op.name, op.symbol, args, tuple(getattr(y, "shape", ())))
-    return bool(_local.paused)
 
 
 # ---------------------------------------------------------------- what comes in from outside
@@ -156,7 +47,7 @@ def constant(x: Any, where: str = "operand") -> Any:
         return x
     if kind is not ndarray:
         if isinstance(x, np.generic):
-            if x.dtype.kind in "fiub" or (x.dtype.kind == "c" and _local.complex_step):
+            if x.dtype.kind in "fiub" or (x.dtype.kind == "c" and modes.here.complex_step):
                 return x
         elif isinstance(x, (np.ma.MaskedArray, np.matrix)):
             raise DTypeError(f"{where}: {kind.__name__} has its own arithmetic, which Tensors do not follow. "
@@ -166,7 +57,7 @@ def constant(x: Any, where: str = "operand") -> Any:
         except ValueError as error:
             raise ShapeError(f"{where}: the rows have different lengths, so they make no array. Pad them, or keep a list "
                              "of Tensors.") if "inhomogeneous" in str(error) else error from None
-    if x.dtype.kind not in "fiub" and not (x.dtype.kind == "c" and _local.complex_step):
+    if x.dtype.kind not in "fiub" and not (x.dtype.kind == "c" and modes.here.complex_step):
         raise DTypeError(f"{where}: data of dtype {x.dtype} cannot be differentiated. "
                          "Pass real numbers, for example Tensor([1.0, 2.0]).")
     return x if x.ndim else x[()]
@@ -494,7 +385,7 @@ class Primitive:
             y = y[()]
         if not tensors or not self.rules:
             return y
-        if not tracked or (_modes and _paused_here(self, args, y)):
+        if not tracked or (modes.opened and _paused_here(self, args, y)):
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         return result(y, self, args, params or None)
 
@@ -505,6 +396,13 @@ class Primitive:
         (rule,) = self.rules
         assert rule is not None
         return [_with_which(rule, i) for i in range(count)]
+
+
+def _paused_here(op: Primitive, args: tuple[Any, ...], y: Any) -> bool:
+    """Whether recording is off; called only when some mode is on, and checks shapes in strict mode."""
+    if modes.here.strict and op.kind == "pointwise":
+        refuse_rank_1(op.name, op.symbol, args, tuple(getattr(y, "shape", ())))
+    return bool(modes.here.paused)
 
 
 def _with_which(rule: Rule, which: int) -> Rule:
@@ -568,7 +466,7 @@ def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
         except Exception as error:
             args = (other, self) if swapped else (self, other)
             raise explain_failure(op.name, symbol, args, error) from None
-        if not tracked or (_modes and _paused_here(op, (other, self) if swapped else (self, other), y)):
+        if not tracked or (modes.opened and _paused_here(op, (other, self) if swapped else (self, other), y)):
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         t = new_object(Tensor)
         t.value = y
@@ -597,7 +495,7 @@ def prefix(op: Primitive) -> Callable[[Tensor], Any]:
             y = in_blocks(forward, (value,), {})
         else:
             y = forward(value)
-        if not self.requires_grad or (_modes and not recording()):
+        if not self.requires_grad or (modes.opened and not recording()):
             return leaf(y, requires_grad=False, why="no_grad" if self.requires_grad else "constants")
         return result(y, op, (self,), None)
 

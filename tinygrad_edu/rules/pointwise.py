@@ -7,7 +7,6 @@ import operator
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from ..tensor import Primitive, Rule
 from . import special
@@ -176,32 +175,6 @@ copysign: Primitive = pointwise("copysign", np.copysign, lambda g, _y, a, b: g *
 # ---------------------------------------------------------------- activations, in their stable forms
 
 
-def _sigmoid(x: Any) -> Any:
-    if type(x) is not ndarray:
-        if type(x) is np.float64:
-            return np.float64(1 / (1 + math.exp(-x)) if x > -700 else math.exp(x) if x <= -700 else x)
-        with np.errstate(over="ignore"):
-            return 1 / (1 + np.exp(-x))
-    e = np.negative(x)
-    with np.errstate(over="ignore"):  # exp(800) = inf, and 1/(1 + inf) = 0 is right
-        np.exp(e, out=e)
-    e += 1
-    return np.divide(1, e, out=e)
-
-
-def _softplus(x: Any, beta: float = 1.0) -> Any:
-    if beta != 1.0:
-        return _softplus(x * beta) / beta
-    if type(x) is not ndarray:
-        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))
-    y = np.abs(x)
-    np.negative(y, out=y)
-    np.exp(y, out=y)
-    np.log1p(y, out=y)
-    y += np.maximum(x, 0)
-    return y
-
-
 def _relu(x: Any, grad_at_zero: float = 0.0) -> Any:
     return np.maximum(x, 0)
 
@@ -211,17 +184,17 @@ def _relu_rule(g: Any, _y: Any, x: Any, grad_at_zero: float = 0.0) -> Any:
     return slope + g * ((x == 0) * grad_at_zero) if grad_at_zero else slope
 
 
-sigmoid: Primitive = pointwise("sigmoid", _sigmoid, lambda g, y, _x: g * y * (1 - y), symbol="σ({0})", blocked=True)
-log_sigmoid = pointwise("log_sigmoid", lambda x: -_softplus(-x), lambda g, _y, x: g * sigmoid(-x), symbol="log σ({0})",
+sigmoid: Primitive = pointwise("sigmoid", special.sigmoid, lambda g, y, _x: g * y * (1 - y), symbol="σ({0})", blocked=True)
+log_sigmoid = pointwise("log_sigmoid", lambda x: -special.softplus(-x), lambda g, _y, x: g * sigmoid(-x), symbol="log σ({0})",
                         blocked=True)
-softplus = pointwise("softplus", _softplus, lambda g, _y, x, beta=1.0: g * sigmoid(x * beta if beta != 1.0 else x),
+softplus = pointwise("softplus", special.softplus, lambda g, _y, x, beta=1.0: g * sigmoid(x * beta if beta != 1.0 else x),
                      blocked=True)
 relu = pointwise("relu", _relu, _relu_rule, scalar=lambda x: 0.0 if x <= 0 else x)
 leaky_relu = pointwise("leaky_relu", lambda x, slope: np.where(x > 0, x, slope * x),
                        lambda g, _y, x, slope: where(greater(x, 0), g, slope * g))
 elu = pointwise("elu", lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
                 lambda g, y, x, alpha: where(greater(x, 0), g, g * (y + alpha)), blocked=True)
-silu = pointwise("silu", lambda x: x * _sigmoid(x), lambda g, _y, x: g * _silu_slope(x), blocked=True)
+silu = pointwise("silu", lambda x: x * special.sigmoid(x), lambda g, _y, x: g * _silu_slope(x), blocked=True)
 
 
 def _silu_slope(x: Any) -> Any:
@@ -237,32 +210,17 @@ def _only_where(weight: Any, x: Any) -> Any:
     return where(equal(weight, 0), 1.0, x)
 
 
-def _cross_entropy(p: Any, y: Any) -> Any:
-    return -(y * np.log(_only_where(y, p)) + (1 - y) * np.log(_only_where(1 - y, 1 - p)))
-
-
-def _sigmoid_error(z: Any, y: Any) -> Any:
-    """σ(z) − y as (1 − y − y e) / (1 + e) with e = exp(−z), kept from overflowing: nothing cancels for y = 0 and 1."""
-    lowest = -80.0 if z.dtype.itemsize < 8 else -700.0
-    e = np.exp(-np.maximum(z, lowest))
-    return (1 - y - y * e) / (1 + e)
-
-
-def _cross_entropy_logits(z: Any, y: Any) -> Any:
-    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
-
-
 # σ(z) − y, the slope of the cross-entropy, computed so that nothing cancels where σ(z) rounds to 0 or 1
-sigmoid_error = pointwise("sigmoid_error", _sigmoid_error, lambda g, _y, z, _t: g * (sigmoid(z) * sigmoid(-z)),
+sigmoid_error = pointwise("sigmoid_error", special.sigmoid_error, lambda g, _y, z, _t: g * (sigmoid(z) * sigmoid(-z)),
                           lambda g, _y, _z, _t: -g, symbol="σ({0}) − {1}")
 # −[y log p + (1−y) log(1−p)], and the same of p = σ(z)
 binary_cross_entropy = pointwise(
-    "binary_cross_entropy", _cross_entropy,
+    "binary_cross_entropy", special.cross_entropy,
     lambda g, _y, p, y: g * ((1 - y) / _only_where(1 - y, 1 - p) - y / _only_where(y, p)),
     lambda g, _y, p, _t: g * (log(1 - p) - log(p)),
 )
 binary_cross_entropy_with_logits = pointwise(
-    "binary_cross_entropy_with_logits", _cross_entropy_logits,
+    "binary_cross_entropy_with_logits", special.cross_entropy_logits,
     lambda g, _y, z, y: g * sigmoid_error(z, y),
     lambda g, _y, z, _t: -g * z,
 )

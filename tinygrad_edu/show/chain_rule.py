@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 
 from ..backprop import Graph, pull, seed
 from ..errors import GradientError, NamesError, variable_names
-from ..tensor import Tensor, always_record
+from ..modes import always_record
+from ..tensor import Tensor
 from .names import name_nodes, nodes_of
 from .notation import (
     FRACTION,
@@ -26,6 +27,7 @@ from .notation import (
     array_text,
     escaped,
     expression,
+    in_ascii,
     is_transpose,
     latex,
     latex_name,
@@ -100,9 +102,14 @@ class Explanation:
             headings = (*headings[:2], "Backward")
         return [(h, rows) for h, rows in zip(headings, (self.forward, self.local, self.backward), strict=True) if rows]
 
+    def text(self, plain: bool = False) -> str:
+        """The tables with aligned columns, for terminals; `plain` keeps to ASCII."""
+        blocks = ["\n".join([heading, *_aligned(rows, in_ascii if plain else str)]) for heading, rows in self.tables()]
+        remarks = "\n".join(self.remarks)
+        return "\n\n".join(blocks + ([in_ascii(remarks) if plain else remarks] if remarks else []))
+
     def __str__(self) -> str:
-        blocks = ["\n".join([heading, *_aligned(rows)]) for heading, rows in self.tables()]
-        return "\n\n".join(blocks + (["\n".join(self.remarks)] if self.remarks else []))
+        return self.text()
 
     __repr__ = __str__
 
@@ -494,7 +501,7 @@ class _Reading:
             if type(d) is not Tensor:
                 break
             d = recorded_rule(turn, 0, d, stand_in(turn.value), [place(turn.args[0])])
-        return number(0) if d is None else expression(d, cuts, self.variables, single=single)
+        return expression(d, cuts, self.variables, single=single)
 
     # -- backward
 
@@ -679,10 +686,10 @@ def _added(terms: Iterable[Expression]) -> Expression:
 
 # ---------------------------------------------------------------- layout
 
-def _aligned(rows: list[Row]) -> list[str]:
+def _aligned(rows: list[Row], spelled: Callable[[str], str]) -> list[str]:
     """Columns under each other, as far as a line goes; a row that is too wide for that is laid out by itself."""
     columns = max(len(row.sides) for row in rows)
-    table = [[None if s is None else s.text for s in row.sides] + [None] * (columns - len(row.sides)) for row in rows]
+    table = [[None if s is None else spelled(s.text) for s in row.sides] + [None] * (columns - len(row.sides)) for row in rows]
     for widest in (60, 48, 40, 32, 24):
         fitting = [cells for cells in table if any(cells[1:]) and all(len(cell or "") <= widest for cell in cells)]
         widths = [max([len(cells[i] or "") for cells in fitting], default=0) for i in range(columns)]
@@ -696,9 +703,9 @@ def _aligned(rows: list[Row]) -> list[str]:
     out = []
     for line, row in zip(lines, rows, strict=True):
         if row.shapes is not None:
-            line[-1] = f"{line[-1]:{width}}   {row.shapes.text}"
+            line[-1] = f"{line[-1]:{width}}   {spelled(row.shapes.text)}"
         out += line
-        out += [f"{'':{before}} = {more.text}" for more in row.more]
+        out += [f"{'':{before}} = {spelled(more.text)}" for more in row.more]
     return out
 
 

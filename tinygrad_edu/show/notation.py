@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..backprop import _fit_recorded
+from ..backprop import fit_recorded
+from ..modes import always_record
 from ..rules.pointwise import where
 from ..rules.shapes import transpose
-from ..tensor import Tensor, always_record, leaf
+from ..tensor import Tensor, leaf
 
 # How strongly a form holds together: an operand weaker than its place asks for gets parentheses.
 RELATION, SUM, NEGATION, PRODUCT, MATRIX, FRACTION, POWER, POSTFIX, CALL, ATOM = 5, 10, 15, 20, 22, 28, 30, 40, 45, 50
@@ -247,6 +248,25 @@ def superscript(written: str) -> str:
     return written.translate(_SUPERSCRIPT)
 
 
+_ASCII = {
+    "·": "*", "⊙": "*", "−": "-", "→": "->", "∂": "d", "Σ": "sum", "Π": "prod", "σ": "sigmoid", "Φ": "Phi", "ᵀ": ".T",
+    "√": "sqrt ", "∛": "cbrt ", "≥": ">=", "≤": "<=", "≠": "!=", "…": "...", "′": "'", "⌊": "floor(", "⌋": ")",
+    "⌈": "ceil(", "⌉": ")", "π": "pi",
+}
+_RAISED = {"⁻": "-", "⁽": "(", "⁾": ")", "ⁱ": "i", **{c: str(i) for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
+
+
+def in_ascii(written: str) -> str:
+    """The signs of formulas in ASCII, for terminals that know no more.
+
+    >>> from tinygrad_edu.show.notation import in_ascii
+    >>> print(in_ascii("(dJ/dZ)ᵀ · x²"))
+    (dJ/dZ).T * x^2
+    """
+    written = re.sub(f"[{''.join(_RAISED)}]+", lambda run: "^" + "".join(_RAISED[c] for c in run[0]), written)
+    return "".join(_ASCII.get(c, c) for c in written)
+
+
 Part = tuple[str, int]
 
 
@@ -266,7 +286,7 @@ def _write(e: Expression, parts: list[Part], in_latex: bool) -> Part:
         written = number_text(e.params["value"])
         return written, NEGATION if written[0] == "−" else ATOM
     special = _SPECIAL_FORMS.get(e.head)
-    found = special(e, parts, in_latex) if special else None
+    found = None if special is None else special(e, parts, in_latex) or _call(e, parts, in_latex)
     if found is None:
         head = "scale" if e.head == "multiply" and not all(o.shape for o in e.operands) else e.head
         style = STYLES.get(head) or _own_style(e)
@@ -667,6 +687,8 @@ def _constant(value: Any, constants: Mapping[int, str], names: Mapping[Tensor, s
     seen = _observation(value)
     if seen is not None:
         return _from_source(seen, constants, names)
+    if value is None:  # what a rule says of a derivative that is zero everywhere
+        return number(0)
     shape = np.shape(value)
     if not shape:
         return number(value[()] if isinstance(value, ndarray) else value)
@@ -692,6 +714,14 @@ class Observed(ndarray):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         plain = [np.asarray(x) if isinstance(x, Observed) else x for x in inputs]
+        out = kwargs.get("out")
+        if out is not None:  # changed in place: it no longer stands for anything
+            kwargs["out"] = tuple(np.asarray(x) if isinstance(x, Observed) else x for x in out)
+            getattr(ufunc, method)(*plain, **kwargs)
+            for x in out:
+                if isinstance(x, Observed):
+                    x.source = None
+            return out[0] if len(out) == 1 else out
         value = getattr(ufunc, method)(*plain, **kwargs)
         if method == "__call__" and ufunc.__name__ in _OBSERVED_UFUNCS:
             return observed(value, (ufunc.__name__, inputs, {}))
@@ -772,7 +802,7 @@ def recorded_rule(node: Tensor, operand: int, g: Any, y: Tensor, operands: Seque
         return None
     with always_record(), np.errstate(all="ignore"):
         d = rule(g, y, *operands, **(node.params or {}))
-        return _fit_recorded(d, operands[operand].value) if type(d) is Tensor else d
+        return fit_recorded(d, operands[operand].value) if type(d) is Tensor else d
 
 
 def is_transpose(node: Tensor) -> bool:

@@ -1,0 +1,69 @@
+"""Write docs/functions.md from the docstrings: python docs/make_functions.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+PAGE = Path(__file__).with_name("functions.md")
+GROUPS = {
+    "Derivatives": "grad value_and_grad vjp jvp jacobian hessian hvp elementwise_grad check_gradients GradientCheck primitive",
+    "Readers": "draw explain find_nan scope",
+    "Tensors": "Tensor no_grad recording strict_shapes errors TinygradError",
+    "Costs": "binary_cross_entropy binary_cross_entropy_with_logits cross_entropy categorical_cross_entropy",
+    "Activations": "sigmoid log_sigmoid softplus relu leaky_relu elu gelu silu softmax log_softmax",
+}
+
+
+def first_sentence(thing: Any) -> str:
+    """The first paragraph of the docstring, in one line."""
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return text.replace("|", "\\|")
+
+
+def derivative(thing: Any) -> str:
+    """What the docstring says of the derivative."""
+    found = re.search(r"Derivatives?:? ([^\n]*?)\.?(?:\n|$)", inspect.getdoc(thing) or "")
+    return found[1].replace("|", "\\|") if found else ""
+
+
+def table(names: list[str], with_derivative: bool) -> str:
+    """One row for each function; names of the same function share a row."""
+    rows: dict[int, tuple[list[str], Any]] = {}
+    for name in names:
+        thing = getattr(tg, name)
+        rows.setdefault(id(thing), ([], thing))[0].append(f"`{name}`")
+    head = "| name | what | derivative |\n|---|---|---|\n" if with_derivative else "| name | what |\n|---|---|\n"
+    body = [
+        f"| {', '.join(own)} | {first_sentence(thing)} |" + (f" {derivative(thing)} |" if with_derivative else "")
+        for own, thing in rows.values()
+    ]
+    return head + "\n".join(body)
+
+
+def page() -> str:
+    """The whole page."""
+    taken = {name for names in GROUPS.values() for name in names.split()} | {"__version__"}
+    rest = [name for name in tg.__all__ if name not in taken]
+    ufuncs = [name for name in rest if isinstance(getattr(np, name, None), np.ufunc) or name == "erf"]
+    parts = ["# Functions\n\nEvery name of `tinygrad_edu`, from its docstring (`help(tg.name)` says more). "
+             "Functions that NumPy has work under `np.*` as well, and as methods where NumPy has them. `__version__` is the version."]
+    for title, names in GROUPS.items():
+        parts.append(f"## {title}\n\n" + table(names.split(), title == "Activations"))
+    kinds = [c for c in vars(tg.errors).values() if isinstance(c, type) and issubclass(c, (tg.TinygradError, Warning))
+             and c.__module__ == tg.errors.__name__]
+    parts.append("## Errors\n\nIn `tinygrad_edu.errors`; each docstring is a page: the cause, an example, the remedy.\n\n"
+                 "| name | what |\n|---|---|\n" + "\n".join(f"| `{c.__name__}` | {first_sentence(c)} |" for c in kinds))
+    parts.append("## Entry by entry\n\n" + table(ufuncs, True))
+    parts.append("## Sums, shapes, selecting, products\n\n" + table([n for n in rest if n not in ufuncs], False))
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
