@@ -253,7 +253,8 @@ def test_jacobian(mode: str) -> None:
     assert J.shape == (3, 3, 2, 3)
     eye = np.eye(3)
     same(J, np.einsum("kj,il->ijkl", W0, eye) + np.einsum("ki,jl->ijkl", W0, eye))
-    assert tg.jacobian(lambda x: x * 3, mode=mode)(2.0) == 3
+    slope = tg.jacobian(lambda x: x * 3, mode=mode)(2.0)
+    assert slope == 3 and type(slope) is np.float64
     assert tg.jacobian(lambda x: x * np.ones((2, 2)), mode=mode)(2.0).shape == (2, 2)
     assert tg.jacobian(lambda x: x[:0], mode=mode)(x0).shape == (0, 3)
     assert tg.jacobian(lambda x: x.sum(), mode=mode)(np.zeros((0, 2))).shape == (0, 2)
@@ -640,6 +641,19 @@ def test_a_primitive_with_an_operand_that_has_no_derivative() -> None:
     pick(x, i).sum().backward()
     same(x.grad, [1, 1])
     assert i.grad is None or not i.grad.any()
+
+
+def test_a_primitive_may_return_python_numbers_and_lists() -> None:
+    exponential = tg.primitive(lambda g, y, x: g * y)(math.exp)
+    t = Tensor(1.0)
+    y = exponential(t)
+    assert y.shape == () and y.dtype == np.float64
+    (y * 2).backward()
+    same(t.grad, 2 * math.e)
+    double = tg.primitive(lambda g, y, x: 2 * g, name="double")(lambda x: [2 * v for v in x])
+    same(tg.jacobian(double)(x0), 2 * np.eye(3))
+    whole = tg.primitive(lambda g, y, x: 0 * g, name="whole")(lambda x: int(x))
+    assert whole(Tensor(2.5)).dtype == np.float64
 
 
 @pytest.mark.parametrize("kind", ["linear", "general"])

@@ -255,7 +255,7 @@ INDICES: dict[str, Row] = {
               "index: M has shape (2, 3): shape mismatch: indexing arrays could not be "
               "broadcast together with shapes (2,) (3,)."),
     "take": (lambda: np.take(t, 9), IndexError,
-             "index: the Tensor has shape (3,): index 9 is out of bounds for axis 0 with size 3."),
+             "index: t has shape (3,): index 9 is out of bounds for axis 0 with size 3."),
 }
 
 IN_PLACE: dict[str, Row] = {

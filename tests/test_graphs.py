@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import threading
@@ -9,6 +10,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -156,6 +159,34 @@ def test_slices_of_one_array() -> None:
     h = y * 1.0
     (h[1:4].sum() + h[2:].sum() + (h * h).sum() + h[[0, 0]].sum()).backward()
     np.testing.assert_array_equal(y.grad, [2, 3, 6, 8, 9, 11])
+
+
+def test_one_number_for_all_entries_meets_other_gradients() -> None:
+    """sum() and mean() give every entry the same gradient, however it is kept; slices and products add to it."""
+    orders: list[Callable[[Any], Any]] = [
+        lambda h: h[..., ::-1].mean() + h.mean(), lambda h: h.mean() + h[..., ::-1].mean(),
+        lambda h: (k := h[0]).sum() + h.sum() + k[1], lambda h: (h * h).sum() + h.sum() + h[1, 1],
+        lambda h: h.sum() + (h @ h.T).sum() + h[[0, 0]].sum(), lambda h: h.sum() + h.sum() + h.sum(),
+        lambda h: (k := h[:, 1:]).mean() + h.sum() + (k * k).sum() + tg.concatenate([h, k], axis=1).sum(),
+    ]
+    x = np.arange(6.0).reshape(2, 3) / 7
+    for f in orders:
+        t = Tensor(x)
+        h = tg.sin(t)
+        J = f(h)
+        J.backward()
+        exact = np.zeros((2, 3))
+        for place in np.ndindex(2, 3):
+            step = np.zeros((2, 3))
+            step[place] = 1e-6
+            exact[place] = (f(np.sin(x + step)) - f(np.sin(x - step))) / 2e-6
+        np.testing.assert_allclose(t.grad, exact, rtol=1e-8)
+        assert h.grad.shape == t.grad.shape == (2, 3)
+        late = Tensor(x)
+        h = tg.sin(late)
+        k, m = h[..., ::-1], h.mean()
+        (k.mean() + m + f(h) * 0.0).backward()
+        np.testing.assert_allclose(late.grad, np.cos(x) / 3, rtol=1e-12)
 
 
 # ---------------------------------------------------------------- depth
@@ -573,6 +604,31 @@ def test_a_change_elsewhere_does_not_matter() -> None:
         (older + newer).backward()
 
 
+def test_a_constant_changed_after_use_is_noticed() -> None:
+    """Rules read constants too: with the new value the gradient would be wrong."""
+    c, w = Tensor(2.0, requires_grad=False, name="c"), Tensor(3.0)
+    J = c * w
+    c.data = 5.0
+    with pytest.raises(StaleError, match="c was changed"):
+        J.backward()
+    (c * w).backward()
+    assert w.grad == 5
+
+
+def test_a_detached_value_is_no_back_door() -> None:
+    """Writing into it may be refused, but it must not change the value in the graph."""
+    x = Tensor([1.0, 2.0])
+    h = x * x
+    d = h.detach()
+    with contextlib.suppress(ValueError):
+        d.data[:] = 0.0
+    (h * h).sum().backward()
+    np.testing.assert_array_equal(h.data, [1, 4])
+    np.testing.assert_array_equal(x.grad, [4, 32])
+    d.data = [7.0, 8.0]
+    np.testing.assert_array_equal(h.data, [1, 4])
+
+
 def test_training_loop_steps_without_growing_history() -> None:
     w = Tensor(np.array([3.0, -2.0]))
     for _ in range(50):
@@ -677,3 +733,59 @@ def test_ids_are_unique_across_threads() -> None:
     flat = [n for ids in found for n in ids]
     assert len(set(flat)) == len(flat)
     assert all(ids == sorted(ids) for ids in found)
+
+
+# ---------------------------------------------------------------- programs nobody thought of
+
+UNARY: list[Callable[[Any], Any]] = [
+    tg.tanh, tg.sin, tg.square, lambda x: x * 0.5 + 1.0, lambda x: tg.exp(-x * x), lambda x: -x, lambda x: x[..., ::-1],
+    lambda x: tg.softmax(x, axis=-1), lambda x: tg.cumsum(x, axis=-1) * 0.3, lambda x: x.T.reshape(x.shape),
+    lambda x: x - x.mean(), lambda x: x / (1.0 + tg.square(x)), lambda x: tg.logsumexp(x, axis=0, keepdims=True) + 0.0 * x,
+    tg.sigmoid, lambda x: x[[0, 0]] + x[1], lambda x: tg.concatenate([x[1:], x[:1]]),
+    lambda x: tg.broadcast_to(x[:, :1], x.shape), lambda x: tg.roll(x, 1, axis=1) * x, lambda x: tg.sqrt(1.0 + x * x),
+]
+BINARY: list[Callable[[Any, Any], Any]] = [
+    lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / (1.0 + b * b), lambda a, b: a @ b.T @ a,
+    tg.logaddexp, lambda a, b: a * b.sum(axis=0), lambda a, b: a + b[:, :1], lambda a, b: tg.hypot(a, b + 3.0),
+    lambda a, b: tg.where(a.detach() > 0, a, b), lambda a, b: tg.einsum("ij,kj,kl->il", a, b, a) * 0.3,
+    lambda a, b: tg.stack([a, b], axis=1).sum(axis=1) * 0.5, lambda a, b: tg.assign(a, (slice(None), 0), b[:, 1]),
+]
+
+
+@hypothesis.given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=14),
+                  st.integers(0, 10**6))
+def test_random_programs(steps: list[tuple[int, int, int]], seed: int) -> None:
+    """Straight-line programs over two inputs: both modes, both evaluations and differences agree, at both orders."""
+    rng = np.random.default_rng(seed)
+    x, y, u, v = rng.normal(size=(4, 2, 3))
+
+    def program(x: Any, y: Any) -> Any:
+        values = [x, y]
+        for which, first, second in steps:
+            a, b = values[first % len(values)], values[second % len(values)]
+            chosen = which % (len(UNARY) + len(BINARY))
+            values.append(UNARY[chosen](a) if chosen < len(UNARY) else BINARY[chosen - len(UNARY)](a, b))
+        return tg.tanh(sum(value.mean() for value in values[2:]))
+
+    a, b = Tensor(x), Tensor(y)
+    program(a, b).backward()
+    dx, dy = (np.zeros((2, 3)) if t.grad is None else t.grad for t in (a, b))
+    gradient = tg.grad(program, (0, 1))
+    for one, other in zip((dx, dy), gradient(x, y), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+    along = (dx * u).sum() + (dy * v).sum()
+    _, tangent = tg.jvp(program, (x, y), (u, v))
+    np.testing.assert_allclose(tangent, along, rtol=1e-9, atol=1e-11)
+    h = 1e-5
+    # where() and its kind may switch within h: compare only where a second step agrees with the first
+    slopes = [(program(Tensor(x + s * u), Tensor(y + s * v)).item() - program(Tensor(x - s * u), Tensor(y - s * v)).item())
+              / (2 * s) for s in (h, 2 * h)]
+    if abs(slopes[0] - slopes[1]) < 1e-6 * (1 + abs(slopes[0])):
+        np.testing.assert_allclose(along, slopes[0], rtol=1e-4, atol=1e-5)
+    forward = tg.hvp(program, (x, y), (u, v))
+    backward = tg.vjp(gradient, x, y)[1]((u, v))
+    for one, other in zip(forward, backward, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-9)
+    batched = tg.jacobian(program, (0, 1), mode="forward")(x, y)
+    for one, other in zip(batched, (dx, dy), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)

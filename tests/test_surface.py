@@ -438,6 +438,17 @@ def test_comparison_operators() -> None:
     assert t != "text" and t != None  # noqa: E711
 
 
+def test_logical_operators_on_truth_values() -> None:
+    a, b = np.array([True, True, False]), np.array([True, False, False])
+    t = Tensor(a.astype(float)).astype(bool)
+    for found, wanted in ((t & b, a & b), (b & t, a & b), (t | b, a | b), (b | t, a | b), (t ^ b, a ^ b), (b ^ t, a ^ b),
+                          (~t, ~a), (t & t, a), (t | True, a | True), (False ^ t, a)):
+        assert type(found) is np.ndarray and found.dtype == bool
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(TypeError):
+        Tensor([1.0]) & Tensor([1.0])
+
+
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
 def test_arg_functions(name: str) -> None:
     x = np.array([[2.0, 5.0, 5.0], [1.0, 0.0, 0.0]])
