@@ -759,8 +759,9 @@ def test_random_programs(steps: list[tuple[int, int, int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y, u, v = rng.normal(size=(4, 2, 3))
 
-    def program(x: Any, y: Any) -> Any:
-        values = [x, y]
+    def program(x: Any, y: Any, values: Any = None) -> Any:
+        values = [] if values is None else values
+        values += [x, y]
         for which, first, second in steps:
             a, b = values[first % len(values)], values[second % len(values)]
             chosen = which % (len(UNARY) + len(BINARY))
@@ -768,7 +769,30 @@ def test_random_programs(steps: list[tuple[int, int, int]], seed: int) -> None:
         return tg.tanh(sum(value.mean() for value in values[2:]))
 
     a, b = Tensor(x), Tensor(y)
-    program(a, b).backward()
+    nodes: list[Tensor] = []
+    J = program(a, b, nodes)
+    before = [np.array(node.data) for node in nodes]
+    J.backward()
+    plain = [None if node.grad is None else np.array(node.grad) for node in nodes]
+    for node, was, grad in zip(nodes, before, plain, strict=True):
+        np.testing.assert_array_equal(node.data, was)
+        assert grad is None or grad.shape == node.shape
+    a.zero_grad()
+    b.zero_grad()
+    J.backward(create_graph=True)
+    for node, grad in zip(nodes, plain, strict=True):
+        if grad is not None:
+            np.testing.assert_allclose(node.grad.data, grad, rtol=1e-12, atol=1e-14)
+    a.zero_grad()
+    b.zero_grad()
+    J.backward()
+    for node, grad in zip(nodes, plain, strict=True):
+        if grad is not None:
+            np.testing.assert_array_equal(node.grad, grad)
+    arrays = [t.grad for t in (a, b) if t.grad is not None]
+    for i, array in enumerate(arrays):
+        others = [*arrays[:i], *[node.grad for node in nodes[2:] if node.grad is not None], *[node.data for node in nodes]]
+        assert not any(np.shares_memory(array, held) for held in others)
     dx, dy = (np.zeros((2, 3)) if t.grad is None else t.grad for t in (a, b))
     gradient = tg.grad(program, (0, 1))
     for one, other in zip((dx, dy), gradient(x, y), strict=True):
