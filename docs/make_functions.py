@@ -53,7 +53,7 @@ def page() -> str:
     rest = [name for name in tg.__all__ if name not in taken]
     ufuncs = [name for name in rest if isinstance(getattr(np, name, None), np.ufunc) or name == "erf"]
     parts = ["# Functions\n\nEvery name of `tinygrad_edu`, from its docstring (`help(tg.name)` says more). "
-             "Functions that NumPy has work under `np.*` as well, and as methods where NumPy has them. `__version__` is the version."]
+             "NumPy's functions work under `np.*` as well, and as methods where NumPy has them. `__version__` is the version."]
     for title, names in GROUPS.items():
         parts.append(f"## {title}\n\n" + table(names.split(), title == "Activations"))
     kinds = [c for c in vars(tg.errors).values() if isinstance(c, type) and issubclass(c, (tg.TinygradError, Warning))

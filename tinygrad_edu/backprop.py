@@ -65,12 +65,8 @@ class Graph:
             outside = outside or any(x.id < since for x in leaves)
             mixed = mixed or outside or bool(leaves)
         self.nodes, self.leaves, self.outside, self.mixed = nodes, leaves, outside, mixed
-        if nodes:
-            oldest = nodes[0].id
-            for x in leaves:
-                if x.stamp > oldest:
-                    self.refuse_stale()
-                    break
+        if nodes and tensor.last_change > nodes[0].id:
+            self.refuse_stale()
 
     def path(self, inputs: Iterable[Tensor]) -> set[Tensor] | None:
         """The nodes made from the inputs and the inputs, or None where that is everything."""
@@ -80,7 +76,7 @@ class Graph:
         """Raise if a leaf was changed after an operation had used it."""
         for node in self.nodes:
             for a in node.args:
-                if type(a) is Tensor and a.op is None and a.requires_grad and a.stamp > node.id:
+                if type(a) is Tensor and a.op is None and a.stamp > node.id:
                     name = name_of(a, variable_names(), f"a leaf of shape {a.shape}")
                     assert node.op is not None
                     raise StaleError(f"backward: {name} was changed ({name}.data = ...) after {node.op.name} recorded "
@@ -253,6 +249,8 @@ def _add_at(grads: dict[Tensor, Any], a: Tensor, g: Any, index: Any) -> None:
     total = grads.get(a)
     if total is None:
         grads[a] = total = np.zeros(a.value.shape, a.value.dtype)
+    elif type(total) is not ndarray:  # one number for all entries
+        grads[a] = total = np.full(a.value.shape, total)
     elif getrefcount(total) != _HELD_ONCE or not total.flags.owndata:
         grads[a] = total = np.array(total)
     total[index] += g

@@ -1235,7 +1235,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """
     x = _array(x, "take")
     if axis is None:
-        x, axis = ravel(x), 0
+        x, axis = ravel(x) if x.ndim != 1 else x, 0
     i = _one_axis(x, axis, "take")
     chosen = np.asarray(value_of(indices))
     return getitem(x, (*(slice(None),) * i, int(chosen) if not chosen.ndim else chosen))
@@ -1670,9 +1670,12 @@ def _install_methods() -> None:
         "__getitem__": getitem, "__setitem__": _setitem, "__iter__": _iterate,
         "__contains__": lambda t, x: bool(np.any(t.value == value_of(x))),
         "__array_ufunc__": _array_ufunc, "__array_function__": _array_function,
+        "__invert__": lambda t: ~t.value,
         "T": property(_T), "mT": property(matrix_transpose), "real": property(copy), "conjugate": copy,
         "col": _col, "row": _row, "flatten": ravel,
     }
+    for name, ufunc in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor)):  # of truth values
+        methods[f"__{name}__"] = methods[f"__r{name}__"] = _on_values(ufunc)
     own = (
         "sum mean max min prod var std any all argmax argmin cumsum cumprod ptp trace "
         "reshape ravel transpose swapaxes squeeze repeat diagonal dot astype clip round take sort argsort copy conj "

@@ -33,6 +33,7 @@ Rule = Callable[..., Any]
 
 # Creation order. A result is made after its operands, so sorting by id puts every node after what made it.
 next_id = itertools.count(1).__next__
+last_change = 0  # when any leaf's data was last changed, in the same count
 
 
 # ---------------------------------------------------------------- what comes in from outside
@@ -133,7 +134,11 @@ class Tensor:
 
     @property
     def data(self) -> Any:
-        """The array itself (a NumPy scalar when 0-dimensional); read-only for a recorded result."""
+        """The array itself (a NumPy scalar when 0-dimensional); read-only for a recorded result.
+
+        Of a leaf, `w.data = ...` and `w.data -= ...` are noticed: a graph recorded before cannot give a wrong gradient.
+        `w.data[i] = ...` goes unnoticed; write it before recording.
+        """
         value = self.value
         if self.op is not None and type(value) is ndarray:
             value = value.view()
@@ -153,7 +158,8 @@ class Tensor:
                 raise ShapeError(f"data: {self.name or 'the Tensor'} has shape {self.shape}, the new data {new.shape}. "
                                  f"Use .reshape({self.shape}) if that is what you mean, or make a new Tensor.")
             self.value = new if new.ndim else new[()]
-        self.stamp = next_id()
+        global last_change
+        last_change = self.stamp = next_id()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -187,8 +193,12 @@ class Tensor:
         return self.value.item()  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
-        """The same value (shared, not copied) as a constant without history."""
-        return leaf(self.value, requires_grad=False, why="detach")
+        """The same value (shared, not copied, and read-only) as a constant without history."""
+        value = self.value
+        if type(value) is ndarray:
+            value = value.view()
+            value.flags.writeable = False
+        return leaf(value, requires_grad=False, why="detach")
 
     def expect(self, shape: Sequence[int | None]) -> Tensor:
         """Assert the shape, as the notes do, and return self; None fits any size.

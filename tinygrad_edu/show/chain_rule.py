@@ -128,7 +128,8 @@ class Explanation:
             head = [_COLUMNS.get((heading.split(",")[0], i), "") for i in used] + (["shapes"] if shapes else [])
             lines = [f"**{_plain_markdown(heading)}**", "", "| " + " | ".join(head) + " |", "|" + " :--- |" * len(head)]
             for row in rows:
-                cells = [_math(row.sides[i]) for i in used] + ([_math(row.shapes)] if shapes else [])
+                sides = [*row.sides, *[None] * (columns - len(row.sides))]
+                cells = [_math(sides[i]) for i in used] + ([_math(row.shapes)] if shapes else [])
                 lines.append("| " + " | ".join(cells) + " |")
                 for more in row.more:
                     cells = ["" for _ in cells]
@@ -235,7 +236,10 @@ class _Reading:
         self.backwards = root.requires_grad and (root.size == 1 or gradient is not None)
         if wrt is not None and not self.backwards:
             if root.requires_grad:
-                seed(root, None, "explain")  # says why, and what to type instead
+                of = printable(self.names[root])
+                raise GradientError(f"explain: {of} has shape {shape_text(root.shape)}, and only a single number has a "
+                                    f"derivative without more said. Use explain({of}.sum(), ...), or explain({of}, ..., "
+                                    f"gradient=weights) with weights of shape {shape_text(root.shape)}.")
             raise GradientError(f"explain: {self.names[root]} does not track gradients: it was computed under "
                                 "no_grad(), or from constants, .detach(), .data or .numpy(). Make the inputs Tensors.")
         if self.backwards:

@@ -214,7 +214,6 @@ STYLES: dict[str, Style] = {
     "transpose": Style("{0}ᵀ", r"{0}^{{\top}}", POSTFIX, (POSTFIX,), POSTFIX, (ATOM,)),
     "sqrt": Style("√{0}", r"\sqrt{{{0}}}", POSTFIX, (ATOM,), ATOM, (0,)),
     "cbrt": Style("∛{0}", r"\sqrt[3]{{{0}}}", POSTFIX, (ATOM,), ATOM, (0,)),
-    "absolute": Style("|{0}|", r"\left\vert {0} \right\vert", ATOM, (0,)),
     "floor": Style("⌊{0}⌋", r"\left\lfloor {0} \right\rfloor", ATOM, (0,)),
     "ceil": Style("⌈{0}⌉", r"\left\lceil {0} \right\rceil", ATOM, (0,)),
     "identity": Style("{0}", "{0}", 0, (0,)),
@@ -413,6 +412,13 @@ def _write_transpose(e: Expression, parts: list[Part], in_latex: bool) -> Part |
     return _styled("transpose", STYLES["transpose"], e, parts, in_latex) if _is_matrix_transpose(e) else None
 
 
+def _write_absolute(e: Expression, parts: list[Part], in_latex: bool) -> Part:
+    inner = parts[0][0]
+    if in_latex:
+        return rf"\left\vert {inner} \right\vert", ATOM
+    return f"abs({inner})" if "|" in inner else f"|{inner}|", ATOM  # in ||a| · b| no bar says whether it opens
+
+
 def _write_einsum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
     letters = f"{','.join(e.params['inputs'])}->{e.params['output']}"
     inner = ", ".join(written for written, _ in parts)
@@ -424,7 +430,7 @@ def _write_einsum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
 _SPECIAL_FORMS: dict[str, Callable[[Expression, list[Part], bool], Part | None]] = {
     "getitem": _write_getitem, "gather": _write_getitem, "put": _write_put, "scatter": _write_put, "sum": _write_sum,
     "prod": _write_sum, "mean": _write_sum,
-    "constant_power": _write_power, "transpose": _write_transpose, "einsum": _write_einsum,
+    "absolute": _write_absolute, "constant_power": _write_power, "transpose": _write_transpose, "einsum": _write_einsum,
 }
 
 
