@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -17,18 +18,17 @@ from .timing import ROOT, Effort, environment, once, spread
 # ---------------------------------------------------------------- recording one operation
 
 
-def _microseconds(f: Callable[[], Any], seconds: float) -> float:
-    start = perf_counter()
-    f()
-    n = max(1, min(1000, int(2e-3 / max(perf_counter() - start, 1e-7))))
-    times: list[float] = []
-    end = perf_counter() + seconds
-    while not times or perf_counter() < end:
-        start = perf_counter()
-        for _ in range(n):
-            f()
-        times.append((perf_counter() - start) / n)
-    return median(times) * 1e6
+def _microseconds(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+    """The median time of a call of each, in turns."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    end = perf_counter() + seconds * len(functions)
+    while not all(times.values()) or perf_counter() < end:
+        for name, f in functions.items():
+            start = perf_counter()
+            for _ in range(100):
+                f()
+            times[name].append((perf_counter() - start) / 100)
+    return {name: median(values) * 1e6 for name, values in times.items()}
 
 
 def _operations() -> dict[str, tuple[Callable[..., Any], list[Any]]]:
@@ -61,12 +61,8 @@ def recording(seconds: float = 0.1) -> list[dict[str, Any]]:
                 t.grad = None
             y.backward(weights)
 
-        rows.append({
-            "operation": name,
-            "numpy": _microseconds(lambda f=f, arrays=arrays: f(*arrays), seconds),  # type: ignore[misc]
-            "recorded": _microseconds(lambda f=f, tensors=tensors: f(*tensors), seconds),  # type: ignore[misc]
-            "backward": _microseconds(backward, seconds),
-        })
+        rows.append({"operation": name, **_microseconds({
+            "numpy": partial(f, *arrays), "recorded": partial(f, *tensors), "backward": backward}, seconds)})
     return rows
 
 

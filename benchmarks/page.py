@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,10 @@ in brackets, their middle half. W1 and W8 are compared with plain Python floats,
 come near."""
 
 _LEGEND = """\
-"no": the engine has no such derivatives, or knows only single numbers. "fails": it ends with an error. PyTorch uses
-its own kernels for convolutions and for the LSTM; the others compose the LSTM of primitives, and this engine its
-convolutions of slices and a product. All are eager: nobody compiles."""
+"goal": the most that this project allows itself. "no": the engine has no such derivatives, or knows only single
+numbers. "fails": it ends with an error. PyTorch uses its own kernels for convolutions and for the LSTM; the others
+compose the LSTM of primitives, and this engine its convolutions of slices and a product. All are eager: nobody
+compiles."""
 
 _MEMORY = """\
 ## Memory of a step
@@ -81,7 +83,15 @@ def page(out: dict[str, Any]) -> str:
         parts += [_SCALING, report.scaling(out["scaling"], titles), largest(out["scaling"])]
     if out.get("import"):
         parts += [_IMPORT, report.imports(out["import"])]
-    return "\n\n".join([*filter(None, parts), _AGAIN])
+    return "\n\n".join([*map(_filled, filter(None, parts)), _AGAIN])
+
+
+def _filled(text: str) -> str:
+    """Prose in lines of the usual length; everything else as it is."""
+    lines = [line if line.startswith(("|", "#", "<!--")) or len(line) <= 120 else
+             textwrap.fill(line, 116, subsequent_indent="  " if line.startswith("- ") else "", break_on_hyphens=False,
+                           break_long_words=False) for line in text.split("\n")]
+    return "\n".join(lines)
 
 
 def _spaced(n: Any) -> str:
@@ -117,7 +127,7 @@ def discussion(results: dict[str, Any], titles: dict[str, str]) -> str:
                     "products and memory traffic, and what recording adds is lost in it.")
     if slower := [f"{i} ({digits(x)})" for i, x in ours.items() if x > 1.1]:
         said.append(f"Slower than by hand: {_listed(slower)}. The smaller the arrays, the more the cost of recording "
-                    "shows: about a microsecond an operation whatever its size, and as much again on the way back.")
+                    "shows: about a microsecond an operation whatever its size, and about as much on the way back.")
     said.append("\n".join(_against(titles[name], theirs, ours) for name, theirs in medians.items()
                           if theirs and name not in (REFERENCE, OURS)))
     missed = [f"{i} ({digits(x)}; goal {results[i]['goal']:g})" for i, x in ours.items()

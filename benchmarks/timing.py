@@ -97,12 +97,12 @@ def measure(workload: str, names: Sequence[str], effort: Effort) -> dict[str, An
 
     An engine maps to {"seconds", "ratio", "error", "megabytes"}, to {"failed": why}, or to {"lacks": true}.
     """
-    rows = {name: once(name, effort, "examine", workload=workload) for name in dict.fromkeys([REFERENCE, *names])}
-    turns: dict[str, list[float]] = {name: [] for name in rows if "error" in rows[name]}
+    rows = {name: once(name, effort, "footprint", workload=workload) for name in dict.fromkeys([REFERENCE, *names])}
+    turns: dict[str, list[float]] = {name: [] for name in rows if "megabytes" in rows[name]}
     with ExitStack() as stack:
         processes = {name: stack.enter_context(Process(name, effort)) for name in turns}
-        for process in processes.values():
-            process.ask("prepare", workload=workload)
+        for name, process in processes.items():
+            rows[name].update(process.ask("prepare", workload=workload))
         for _ in range(effort.rounds):
             for name in [n for n in turns if "failed" not in rows[n]]:
                 reply = processes[name].ask("burst", seconds=effort.seconds, realtime=effort.realtime)

@@ -1,7 +1,7 @@
 """One engine in a process of its own, so that nobody's threads or memory disturb another's steps.
 
-Reads requests and writes replies, one JSON object a line: {"do": "examine", "workload": "W3"}; or "prepare", then many
-times "burst"; ...
+Reads requests and writes replies, one JSON object a line: {"do": "prepare", "workload": "W3"}, then many times
+"burst"; ...
 """
 
 from __future__ import annotations
@@ -99,14 +99,32 @@ def _schedule(policy: int, priority: int) -> None:
 
 
 def memory() -> tuple[float, float]:
-    """MB of this process in memory now, and at most so far."""
+    """MB of this process in memory now, and at most since `forget_peak`."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        now, most = (int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
+        return now, most
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    pages = Path("/proc/self/statm")
-    if not pages.exists():
-        return most, most
-    return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20), most
+    return most, most
+
+
+def forget_peak() -> None:
+    """Let the peak begin anew, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def grown(step: Callable[[], Any], times: int) -> float:
+    """MB that some steps need at most, beyond what is there before."""
+    gc.collect()
+    forget_peak()
+    before, _ = memory()
+    for _ in range(times):
+        step()
+    return max(0.0, memory()[1] - before)
 
 
 class Worker:
@@ -120,27 +138,25 @@ class Worker:
         """What the engine calls itself, and its version."""
         return {"title": self.engine.title, "version": self.engine.version}
 
-    def examine(self, workload: str) -> dict[str, Any]:
-        """The error of its results, and the memory that three steps need beyond the engine, the data and the parameters.
+    def footprint(self, workload: str) -> dict[str, Any]:
+        """The memory that three steps need beyond the engine, the data and the parameters: in a fresh process.
 
-        In a process of its own: what was allocated before changes both memory and speed. {"lacks": true} if the engine
-        cannot do it.
+        {"lacks": true} if the engine cannot do it.
         """
         if workload in self.engine.lacks:
             return {"lacks": True}
         self._awake()
-        case = self._built(workload)
-        gc.collect()
-        before, _ = memory()
-        for _ in range(3):
-            case.step()
-        megabytes = max(0.0, memory()[1] - before)
-        return {"error": check(self.name, workload), "megabytes": megabytes}
+        return {"megabytes": grown(self._built(workload).step, 3)}
 
     def prepare(self, workload: str) -> dict[str, Any]:
-        """Build the workload, to be timed."""
+        """Check the workload, and build it to be timed.
+
+        In this order: once a process has freed large arrays, the C library keeps its memory. Programs soon reach that
+        state, and an engine that has not may take twice as long.
+        """
+        error = check(self.name, workload)
         self.step = self._built(workload).step
-        return {}
+        return {"error": error}
 
     def burst(self, seconds: float, realtime: bool) -> dict[str, Any]:
         """Time the prepared workload."""
@@ -164,13 +180,16 @@ class Worker:
         self._awake()
         case = self.engine.build("W8", scalar_chain(operations // 3))
         assert case is not None
-        gc.collect()
-        before, _ = memory()
-        with undisturbed(realtime):
+        times: list[float] = []
+
+        def step() -> None:
             start = time.perf_counter()
             case.step()
-            seconds = time.perf_counter() - start
-        return {"seconds": seconds, "megabytes": max(0.0, memory()[1] - before)}
+            times.append(time.perf_counter() - start)
+
+        with undisturbed(realtime):
+            megabytes = grown(step, 1)
+        return {"seconds": times[0], "megabytes": megabytes}
 
 
 def main(name: str) -> None:
