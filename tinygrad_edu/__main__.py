@@ -16,6 +16,7 @@ import keyword
 import math
 import os
 import platform
+import re
 import sys
 import unicodedata
 import warnings
@@ -101,6 +102,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: ops.greater, ast.GtE: ops.greater_equal, ast.Lt: ops.less, ast.LtE: ops.less_equal, ast.Eq: ops.equal,
     ast.NotEq: ops.not_equal,
 }
+_TOO_DEEP = f"nested more than {DEEPEST} levels deep. Name some parts, as in u = ...; J = 3*u."
 _MODULES = {"np", "numpy", "tg", "tinygrad_edu", "nn"}  # np.exp is exp
 _AS_TYPED = str.maketrans("−·⋅×⊙÷", "-****/")  # signs that people paste, each as long as what Python writes
 
@@ -131,8 +133,8 @@ class Reader:
                        "invalid syntax": "this is not arithmetic as Python writes it"}.get(message, message)
             raise self._problem(f"{message}.", error.lineno or 1, (error.offset or 1) - 1) from None
         except (ValueError, MemoryError, RecursionError, OverflowError) as error:
-            message = "nested too deeply" if not isinstance(error, ValueError) else str(error)
-            raise self._problem(f"{message}.", 1, 0) from None
+            message = f"{error}." if isinstance(error, ValueError) else _TOO_DEEP
+            raise self._problem(message, 1, 0) from None
         level: list[ast.AST] = [tree]
         for _ in range(DEEPEST + 3):
             level = [child for node in level for child in ast.iter_child_nodes(node)]
@@ -140,7 +142,7 @@ class Reader:
                 return tree
         deep = next((n for n in level if isinstance(n, (ast.expr, ast.stmt))), None)
         where = (deep.lineno, self._column(deep.lineno, deep.col_offset)) if deep is not None else (1, 0)
-        raise self._problem(f"nested more than {DEEPEST} levels deep. Name some parts, as in u = ...; J = 3*u.", *where)
+        raise self._problem(_TOO_DEEP, *where)
 
     def _column(self, line: int, offset: int) -> int:
         """The syntax tree counts bytes, people count characters."""
@@ -283,6 +285,8 @@ class Reader:
         a, b = self._number(node.left, a), self._number(node.right, b)
         if sign == "**":
             self._check_exponent(node.right, b)
+        if sign == "@" and not all(np.shape(self._plain(x)) for x in (a, b)):
+            raise self.at(node, "matmul: a single number has no matrix product. Use * to scale.")
         self._check_size(node, a, b, product=sign == "@")
         if type(a) in (int, float) and type(b) in (int, float):
             return self._of_numbers(node, sign, a, b)
@@ -293,8 +297,6 @@ class Reader:
         whole = type(a) is int and type(b) is int and sign in ("+", "-", "*", "//", "%")
         if sign in ("/", "//", "%") and b == 0:
             raise self.at(node, "division by zero.")
-        if sign == "@":
-            raise self.at(node, "matmul: a single number has no matrix product. Use * to scale.")
         value = float(self._doing(node, _OPERATORS[type(node.op)][1], np.float64(a), np.float64(b)))
         if not math.isfinite(value):
             raise self.at(node, "this is not a real number.")
@@ -475,6 +477,8 @@ def _flush_left(text: str) -> list[str]:
 
 def _operand(value: Any) -> Any:
     """A nested list as an array; Tensors in it are joined."""
+    if not isinstance(value, (list, tuple)):
+        return value
     if _holds_tensor(value):
         return ops.stack([_operand(item) for item in value])
     try:
@@ -689,7 +693,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: Sequence[str]) -> int:
     # an expression may begin with a minus sign; with a space before it, it is not taken for an option
-    argv = [f" {a}" if a[:1] == "-" and a[:2] not in ("--", "-h") and a != "-" else a for a in argv]
+    argv = [f" {a}" if a[:1] == "-" and not re.match(r"--[A-Za-z]|-h$", a) else a for a in argv]
     options = _parser().parse_intermixed_args(argv)
     if options.expression is None:
         raise InputError(f"there is no expression. Try: {_USAGE}")
