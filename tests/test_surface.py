@@ -762,6 +762,30 @@ def test_numpys_keywords_are_understood(call: Callable[[Any], Any]) -> None:
     np.testing.assert_allclose(found.data if isinstance(found, Tensor) else found, wanted, rtol=1e-14)
 
 
+@pytest.mark.parametrize("call", [
+    pytest.param(lambda t: np.sum(t, 0, None, None, True), id="sum-keepdims"),
+    pytest.param(lambda t: np.mean(t, 0, None, None, True), id="mean-keepdims"),
+    pytest.param(lambda t: np.max(t, 0, None, True), id="max-keepdims"),
+    pytest.param(lambda t: np.prod(t, (0, 1), None, None, True), id="prod-keepdims"),
+    pytest.param(lambda t: np.var(t, 0, None, None, 1), id="var-ddof"),
+    pytest.param(lambda t: np.std(t, 0, None, None, 1, True), id="std-ddof-keepdims"),
+    pytest.param(lambda t: np.reshape(t, (6,), "C"), id="reshape-order"),
+    pytest.param(lambda t: np.ravel(t, "C"), id="ravel-order"),
+    pytest.param(lambda t: np.trace(t, 0, 0, 1, None, None), id="trace-out"),
+    pytest.param(lambda t: np.round(t, 1, None), id="round-out"),
+    pytest.param(lambda t: np.cumsum(t, 0, None), id="cumsum-dtype"),
+    pytest.param(lambda t: np.argmax(t, 0, None), id="argmax-out"),
+    pytest.param(lambda t: np.clip(t, 0, 1, None), id="clip-out"),
+    pytest.param(lambda t: np.sort(t, 0, "stable"), id="sort-kind"),
+    pytest.param(lambda t: np.argsort(t, 0, "stable"), id="argsort-kind"),
+    pytest.param(lambda t: np.diagonal(t, 1, 0, 1), id="diagonal"),
+    pytest.param(lambda t: np.average(t, 0, [1.0, 2.0], False), id="average-returned"),
+])
+def test_positional_arguments_have_numpys_order(call: Callable[[Any], Any]) -> None:
+    found = call(Tensor(X))
+    np.testing.assert_allclose(found.data if isinstance(found, Tensor) else found, call(X), rtol=1e-14)
+
+
 class _Plain(np.ndarray):
     """An array that answers `.data` with itself, so that a call can be written once for both."""
 
@@ -780,6 +804,8 @@ class _Plain(np.ndarray):
     pytest.param(lambda t, x: np.exp(x, out=t), id="into-tensor"),
     pytest.param(lambda t, x: np.add(x, x, out=(t,)), id="tuple"),
     pytest.param(lambda t, x: np.clip(t, 0, 1, out=x), id="clip"),
+    pytest.param(lambda t, x: np.clip(t, 0, 1, x), id="clip-positional"),
+    pytest.param(lambda t, x: np.sum(t, 0, None, x[0]), id="sum-positional"),
     pytest.param(lambda t, x: np.concatenate([t, t], out=np.empty((4, 3))), id="concatenate"),
     pytest.param(lambda t, x: np.add.at(x, [0], t[:1]), id="at"),
     pytest.param(lambda t, x: np.add.at(t, [0], 1.0), id="at-tensor"),
@@ -815,6 +841,8 @@ def test_item_assignment_of_a_tensor_into_an_array_is_refused() -> None:
     pytest.param(lambda t: np.max(t, initial=0.0), id="initial"),
     pytest.param(lambda t: np.add(t, 1, dtype=np.float32), id="dtype"),
     pytest.param(lambda t: np.sum(t, dtype=np.float32), id="sum-dtype"),
+    pytest.param(lambda t: np.sum(t, 0, np.float32), id="sum-dtype-positional"),
+    pytest.param(lambda t: np.average(t, 0, None, True), id="average-returned"),
     pytest.param(lambda t: np.reshape(t, 3, order="F"), id="order"),
     pytest.param(lambda t: np.add.reduceat(t, [0, 1]), id="reduceat"),
     pytest.param(lambda t: np.subtract.reduce(t), id="subtract-reduce"),
@@ -1060,6 +1088,17 @@ def test_sums_of_exponentials_keep_their_digits() -> None:
                                [1000, 1000 + math.log(2)] + [1000 + math.log(2)])
     np.testing.assert_array_equal(slopes(lambda a: tg.logaddexp(a, -800.0), 800.0), 1)
     assert tg.logaddexp(Tensor(-np.inf), 0.0).item() == 0
+    np.testing.assert_allclose(slopes(tg.logcumsumexp, np.array([1000.0, -1000.0, 999.0])),
+                               [2 + 1 / (1 + math.exp(-1)), 0, 1 / (1 + math.e)], rtol=1e-12)
+    np.testing.assert_allclose(slopes(lambda x: tg.logcumsumexp(x)[1:], np.array([-np.inf, 0.0, 0.0])), [0, 1.5, 0.5])
+    np.testing.assert_allclose(slopes(lambda x: tg.logcumsumexp(x)[2:], np.array([-np.inf, -np.inf, 0.0])), [0, 0, 1])
+
+
+def test_keepdims_is_a_truth_value() -> None:
+    """A dtype in its place, as NumPy's third argument, must not pass for True."""
+    for name in ("sum", "mean", "prod", "max", "min", "logsumexp", "ptp"):
+        with pytest.raises((TypeError, UnsupportedError)):
+            getattr(tg, name)(Tensor(X), 0, np.float32)
 
 
 def test_small_arguments_keep_their_digits() -> None:
