@@ -37,8 +37,8 @@ class Graph:
     __slots__ = ("leaves", "mixed", "nodes", "outside")
 
     def __init__(self, roots: Iterable[Tensor], inputs: Iterable[Tensor] = (), since: int = 0) -> None:
-        waiting = [root for root in roots if root.requires_grad]
         seen = set(inputs)
+        waiting = [root for root in roots if root not in seen] if seen else list(roots)
         seen.update(waiting)
         nodes: list[Tensor] = []
         leaves: list[Tensor] = []
@@ -47,7 +47,8 @@ class Graph:
         while waiting:
             node = take()
             if node.op is None:
-                leaves.append(node)
+                if node.requires_grad:
+                    leaves.append(node)
             elif node.id < since:
                 outside = True
             else:
@@ -105,21 +106,6 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
     """
     get, take = grads.get, grads.pop
 
-    def give(a: Tensor, d: Any, value: Any) -> None:
-        """Add d to the gradient of a, in a's shape and dtype."""
-        if type(d) is not type(value) or d.shape != value.shape or d.dtype is not value.dtype:
-            if type(d) is type(value) or type(value) is not ndarray or not isinstance(d, np.generic):
-                d = fit(d, value)
-            elif d.dtype is not value.dtype:  # one number for all entries stays one number, as after sum()
-                d = value.dtype.type(d)
-        old = get(a)
-        if old is None:
-            grads[a] = d
-        elif type(old) is ndarray and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
-            np.add(old, d, out=old)  # nobody else can see the array
-        else:
-            grads[a] = old + d
-
     while nodes:
         node = nodes.pop()
         g, y = take(node, None), node.value
@@ -144,14 +130,14 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                     old = get(a)
                     grads[a] = d if old is None else old + d
                 else:
-                    give(a, d, x)
+                    _give(grads, a, d, x)
             if type(b) is Tensor and rule_b is not None:
                 d = rule_b(g, y, x, z)
                 if type(d) is float64 is type(z):
                     old = get(b)
                     grads[b] = d if old is None else old + d
                 else:
-                    give(b, d, z)
+                    _give(grads, b, d, z)
         elif len(args) == 1 and not op.variadic:  # type: ignore[union-attr]
             (a,) = args
             if path is not None and a not in path:
@@ -169,12 +155,28 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                 old = get(a)
                 grads[a] = d if old is None else old + d
             else:
-                give(a, d, x)
+                _give(grads, a, d, x)
         else:
             values = [a.value if type(a) is Tensor else a for a in args]
             for rule, a, x in zip(op.rules_for(len(args)), args, values, strict=True):  # type: ignore[union-attr]
                 if type(a) is Tensor and rule is not None and (a in path if path is not None else a.requires_grad):
-                    give(a, rule(g, y, *values, **params or {}), x)
+                    _give(grads, a, rule(g, y, *values, **params or {}), x)
+
+
+def _give(grads: dict[Tensor, Any], a: Tensor, d: Any, value: Any) -> None:
+    """Add d to the gradient of a, in the shape and dtype of a's value."""
+    if type(d) is not type(value) or d.shape != value.shape or d.dtype is not value.dtype:
+        if type(d) is type(value) or type(value) is not ndarray or not isinstance(d, np.generic):
+            d = fit(d, value)
+        elif d.dtype is not value.dtype:  # one number for all entries stays one number, as after sum()
+            d = value.dtype.type(d)
+    old = grads.get(a)
+    if old is None:
+        grads[a] = d
+    elif type(old) is ndarray and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
+        np.add(old, d, out=old)  # nobody else can see the array
+    else:
+        grads[a] = old + d
 
 
 def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None,
@@ -186,6 +188,8 @@ def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tenso
     while nodes:
         node = nodes.pop()
         g = grads.pop(node, None)
+        if g is not None and node.value.ndim and not g.value.ndim and (keep or not _entrywise(node)):
+            g = broadcast_to(g, shape=node.value.shape)  # one number for all entries was enough so far
         if keep:
             node.grad = g
         if g is None:
@@ -196,7 +200,8 @@ def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tenso
         for rule, a in zip(op.rules_for(len(args)), args, strict=True):
             if type(a) is Tensor and a.requires_grad and rule is not None and (path is None or a in path):
                 d = rule(g, y, *operands, **params)
-                if type(d) is not Tensor or d.value.shape != a.value.shape or d.value.dtype is not a.value.dtype:
+                if type(d) is not Tensor or d.value.dtype is not a.value.dtype or (
+                        d.value.shape != a.value.shape and d.value.ndim):
                     d = fit_recorded(d, a.value)
                 old = grads.get(a)
                 grads[a] = d if old is None else old + d
@@ -328,7 +333,8 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
         pull_recorded(graph.nodes, grads, path, keep=True)
         for x in graph.leaves:
             if x in grads:
-                x.grad = grads[x] if x.grad is None else x.grad + grads[x]
+                d = fit_recorded(grads[x], x.value)
+                x.grad = d if x.grad is None else x.grad + d
 
 
 tensor.run_backward = backward

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import ops
-from .backprop import Graph, pull, pull_recorded, seed, unshared
+from .backprop import Graph, fit_recorded, pull, pull_recorded, seed, unshared
 from .errors import DTypeError, GradientError, ShapeError
 from .forward import push, push_many
 from .memory import unhurried_collector
@@ -162,7 +162,7 @@ class _Recording:
         out = []
         for x in self.inputs:
             if x in grads:
-                d = grads.pop(x) if record else unshared(grads, x)
+                d = fit_recorded(grads.pop(x), x.value) if record else unshared(grads, x)
                 out.append(d.value if type(d) is Tensor and not d.requires_grad else d)
             else:
                 zero = np.zeros(x.value.shape, x.value.dtype)
@@ -373,12 +373,20 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
         moved, tracked = _tangent_dict(r, given)
         grads: dict[Tensor, Any] = {r.outputs[0]: leaf(seed(r.outputs[0], None, _name("hvp", f)), requires_grad=False)}
         with always_record():
-            pull_recorded(list(r.graph.nodes), grads, r.path)
-            gradients = [grads.get(x) for x in r.inputs]
-            graph = Graph([d for d in gradients if d is not None], r.inputs, r.inputs[0].id if r.inputs else 0)
-            push(graph.nodes, moved, r.record or tracked, frozen=not r.record)
-        out = [leaf(np.zeros_like(x.value)) if d is None else d for x, d in zip(r.inputs, gradients, strict=True)]
-        return r.rebuild_inputs([_tangent_of(r, d, moved) for d in out])
+            pull_recorded(r.graph.nodes, grads, r.path)
+            gradients = [fit_recorded(grads[x], x.value) if x in grads else leaf(np.zeros_like(x.value)) for x in r.inputs]
+            if r.record or tracked:
+                graph = Graph(gradients, r.inputs, r.inputs[0].id if r.inputs else 0)
+                push(graph.nodes, moved, record=True, frozen=not r.record)
+                return r.rebuild_inputs([_tangent_of(r, d, moved) for d in gradients])
+        # the Hessian is symmetric: v times it is a pull, the shorter walk
+        graph = Graph(gradients)
+        starts: dict[Tensor, Any] = {}
+        for d, x in zip(gradients, r.inputs, strict=True):
+            if d.requires_grad:  # one Tensor may be the gradient of several inputs
+                starts[d] = starts[d] + moved[x] if d in starts else moved[x]
+        pull(graph.nodes, starts, graph.path(r.inputs))
+        return r.rebuild_inputs(r.finish(starts, False))
 
 
 # ---------------------------------------------------------------- whole matrices

@@ -76,8 +76,6 @@ def _tangent(node: Tensor, moved: list[Any], record: bool, frozen: bool = False)
             replaced = [*args[:i], t, *args[i + 1 :]]
             part = op(*replaced, **params) if record else op.forward(*replaced, **params)
         elif kind == "pointwise":  # the Jacobian is diagonal: the rule itself, on the tangent
-            if t.shape != node.value.shape:
-                t = broadcast_to(t, shape=node.value.shape)
             part = rule(t, y, *args, **params)
         else:
             part = _transposed(rule, node, i, t, args, y, params, record)
@@ -105,7 +103,8 @@ def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: Sequence[Any], y:
         graph = Graph([out], [g], since)
         grads: dict[Tensor, Any] = {out: t if not record or type(t) is Tensor else leaf(t, requires_grad=False)}
         (pull_recorded if record else pull)(graph.nodes, grads, graph.path([g]))
-    return grads.get(g)
+    found = grads.get(g)
+    return found if found is None or found.shape == value.shape else broadcast_to(found, shape=value.shape)
 
 
 # -- many directions at once: the same rules on tangents with a leading axis

@@ -710,7 +710,7 @@ class Observed(ndarray):
     """A value that knows what it stands for. Rules compare values (x > 0, a == b), and a comparison is a plain array,
     so the record of a rule alone would not say which; an observed value keeps that.
 
-    source : the stand-in Tensor, or (operation, operands) of a comparison; None where unknown.
+    source : the stand-in Tensor, or (operation, operands, params) of a value made from it; None where unknown.
     """
 
     source: Any
@@ -729,8 +729,8 @@ class Observed(ndarray):
                     x.source = None
             return out[0] if len(out) == 1 else out
         value = getattr(ufunc, method)(*plain, **kwargs)
-        if method == "__call__" and ufunc.__name__ in _OBSERVED_UFUNCS:
-            return observed(value, (ufunc.__name__, inputs, {}))
+        if method == "__call__" and ufunc.nout == 1:
+            return observed(value, (_LOGICAL.get(ufunc.__name__, ufunc.__name__), inputs, {}))
         if method == "reduce" and ufunc is np.add:
             return observed(value, ("sum", inputs, {"axis": kwargs.get("axis")}))
         return value
@@ -744,8 +744,7 @@ class Observed(ndarray):
         return super().__array_function__(func, types, args, kwargs)
 
 
-_OBSERVED_UFUNCS = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "bitwise_and", "bitwise_or",
-                    "invert", "isnan", "isinf", "isfinite"}
+_LOGICAL = {"logical_and": "bitwise_and", "logical_or": "bitwise_or", "logical_not": "invert"}
 
 
 def observed(value: Any, source: Any) -> Observed:
