@@ -629,6 +629,21 @@ def test_a_detached_value_is_no_back_door() -> None:
     np.testing.assert_array_equal(h.data, [1, 4])
 
 
+def test_an_array_made_of_a_result_is_no_back_door() -> None:
+    x = Tensor([1.0, 2.0])
+    h = x * x
+    with tg.no_grad(), contextlib.suppress(ValueError):
+        np.asarray(h)[:] = 0.0
+    (h * h).sum().backward()
+    np.testing.assert_array_equal(x.grad, [4, 32])
+    with tg.no_grad():
+        copied = np.array(h)
+        copied[:] = 0.0
+        with pytest.raises(ValueError, match="copy"):
+            np.array(h, dtype=np.float32, copy=False)
+    np.testing.assert_array_equal(h.data, [1, 4])
+
+
 def test_training_loop_steps_without_growing_history() -> None:
     w = Tensor(np.array([3.0, -2.0]))
     for _ in range(50):
