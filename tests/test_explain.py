@@ -315,6 +315,14 @@ def test_a_large_graph_is_capped_and_nothing_recurs() -> None:
     del x, y, e
 
 
+def test_a_guard_that_never_holds_is_not_shown() -> None:
+    x, p = Tensor([1.0, 2.0], name="x"), Tensor([2.0, 3.0], name="p")
+    J = (x**p).sum()
+    assert "dx = dJ/dx = dJ/dt1 ⊙ p ⊙ x^(p − 1) = [2, 12] (2,)" in lines(explain(J))
+    x, p = Tensor([0.0, 2.0], name="x"), Tensor([0.0, 3.0], name="p")
+    assert "where(" in str(explain((x**p).sum()))
+
+
 def test_a_long_formula_has_a_short_name() -> None:
     x = Tensor(0.5, name="x")
     assert "sinc′(x)" in str(explain(tg.sinc(x)))

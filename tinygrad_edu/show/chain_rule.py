@@ -510,7 +510,7 @@ class _Reading:
     # -- backward
 
     def _backward_row(self, x: Tensor) -> Row:
-        short = name(f"d{self.names[x]}", x.shape)
+        short = name(f"d{self.names[x]}", x.shape, f"d{latex_name(self.names[x])}")
         title = _both(_derivative_name(self.final, self.names[x]))
         g = self._gradient(x)
         value = _value(g)

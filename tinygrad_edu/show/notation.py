@@ -784,8 +784,14 @@ def _settled(condition: Any) -> bool | None:
     seen = _observation(condition)
     if seen is None:
         return bool(condition) if isinstance(condition, (bool, np.bool_)) else None
-    guards = type(seen.source) is tuple and seen.source[0] in ("equal", "isnan")
-    return False if guards and not np.any(seen) else None
+    return False if _guards(seen) and not np.any(seen) else None
+
+
+def _guards(condition: Any) -> bool:
+    source = getattr(_observation(condition), "source", None)
+    if type(source) is not tuple:
+        return False
+    return source[0] in ("equal", "isnan") or (source[0] == "bitwise_and" and any(_guards(x) for x in source[1]))
 
 
 def stand_in(value: Any) -> Tensor:
