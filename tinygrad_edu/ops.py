@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import builtins
 import difflib
+import functools
+import inspect
 import itertools
 import math
 import warnings
@@ -412,12 +414,18 @@ _REDUCTION_DOC = """{summary} along an axis, several, or all (None).
     """
 
 
+def _truth(keepdims: Any, where: str) -> None:
+    if not isinstance(keepdims, (bool, np.bool_)):
+        raise TypeError(f"{where}: keepdims={keepdims!r}: write keepdims=True or keepdims=False; for the dtype use .astype.")
+
+
 def _reduction(name: str, op: Primitive, summary: str, slope: str = "") -> Any:
     def function(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         if type(x) is not Tensor:
             x = _array(x, name)
-        if axis is None and not keepdims:
+        if axis is None and keepdims is False:
             return op(x)
+        _truth(keepdims, name)
         params: dict[str, Any] = {} if axis is None else {"axis": _axes(x, axis, name)}
         if keepdims:
             params["keepdims"] = True
@@ -449,8 +457,11 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _moment(name: str, op: Primitive, summary: str) -> Any:
-    def function(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    def function(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False, correction: float | None = None
+                 ) -> Any:
         x = _array(x, name)
+        _truth(keepdims, name)
+        ddof = ddof if correction is None else correction
         params: dict[str, Any] = {} if axis is None else {"axis": _axes(x, axis, name)}
         if keepdims:
             params["keepdims"] = True
@@ -526,7 +537,7 @@ def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
-def average(x: Any, axis: int | None = None, weights: Any = None) -> Any:
+def average(x: Any, axis: int | None = None, weights: Any = None, keepdims: bool = False) -> Any:
     """The weighted mean Σ w x / Σ w; weights have x's shape, or one entry for each place along the axis.
 
     >>> import tinygrad_edu as tg
@@ -535,14 +546,14 @@ def average(x: Any, axis: int | None = None, weights: Any = None) -> Any:
     """
     x = _array(x, "average")
     if weights is None:
-        return mean(x, axis)
+        return mean(x, axis, keepdims)
     w = _array(weights, "average")
     if w.shape != x.shape:
         if axis is None or w.ndim != 1 or w.shape[0] != x.shape[axis]:
             raise ShapeError(f"average: weights of shape {tuple(w.shape)} for data of shape {tuple(x.shape)}. Give the "
                              "data's shape, or one weight for each place along the axis.")
         w = reshape(w, tuple(x.shape[axis] if i == axis % x.ndim else 1 for i in range(x.ndim)))
-    return sum(x * w, axis) / sum(w + 0 * value_of(x), axis)
+    return sum(x * w, axis, keepdims) / sum(w + 0 * value_of(x), axis, keepdims)
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -590,14 +601,14 @@ def reshape(x: Any, *shape: Any, order: str = "C") -> Any:
     return x if wanted == tuple(x.shape) else shapes.reshape(x, shape=wanted)
 
 
-def ravel(x: Any) -> Any:
-    """All entries in one axis.
+def ravel(x: Any, order: str = "C") -> Any:
+    """All entries in one axis, row by row (order "C", the only one recorded).
 
     >>> import tinygrad_edu as tg
     >>> tg.ravel(tg.Tensor([[1.0, 2.0]])).shape
     (2,)
     """
-    return reshape(x, (-1,)) if _array(x).size else reshape(x, (0,))
+    return reshape(x, (-1,), order=order) if _array(x).size else reshape(x, (0,))
 
 
 def transpose(x: Any, *axes: Any) -> Any:
@@ -1145,8 +1156,10 @@ def copy(x: Any) -> Any:
     return pointwise.identity(operand(x, "copy"))
 
 
-def astype(x: Any, dtype: Any) -> Any:
+def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
     """Convert to another floating-point type; the gradient is converted back. Integer types give a constant.
+
+    `copy` is NumPy's, and changes nothing for a Tensor, whose value is never changed in place.
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> tg.Tensor(2.5).astype(np.float32).dtype
@@ -1274,8 +1287,10 @@ def argsort(x: Any, axis: int | None = -1, kind: Any = None, stable: bool | None
     return np.argsort(value_of(x), axis=axis, kind=kind, stable=stable)
 
 
-def sort(x: Any, axis: int | None = -1) -> Any:
+def sort(x: Any, axis: int | None = -1, kind: Any = None, stable: bool | None = None) -> Any:
     """The entries in increasing order along an axis; None sorts the flattened array. Gradients go back in place.
+
+    The order of ties is always stable; `kind` and `stable` are NumPy's, and change nothing.
 
     >>> import tinygrad_edu as tg
     >>> tg.sort(tg.Tensor([3.0, 1.0]))
@@ -1500,7 +1515,8 @@ _ON_VALUES = (
     "allclose", "array_equal", "array_equiv", "argpartition", "argwhere", "count_nonzero", "digitize", "flatnonzero",
     "histogram", "isclose", "isneginf", "isposinf", "iscomplexobj", "isrealobj", "isreal", "iscomplex", "nanargmax",
     "nanargmin", "ndim", "nonzero", "searchsorted", "shape", "size", "result_type", "zeros_like", "ones_like",
-    "empty_like", "full_like", "array2string", "array_repr", "array_str", "min_scalar_type", "can_cast",
+    "empty_like", "full_like", "unique", "isin", "bincount",
+    "array2string", "array_repr", "array_str", "min_scalar_type", "can_cast",
 )
 _VALUE_UFUNCS = (np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.signbit, np.spacing, np.nextafter,
                  np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.frexp)
@@ -1597,8 +1613,20 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: dict
     if code.co_flags & 0x08:  # takes any keyword
         return function(*args, **kwargs)
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if not code.co_flags & 0x04:  # no *args: from where NumPy's order of arguments differs, they become keywords
+        theirs = _parameters(func)
+        for i in range(1, builtins.min(len(args), len(theirs))):
+            if theirs[i] in _LATER and known[i : i + 1] != (theirs[i],):
+                named = dict(zip(theirs[i:], args[i:], strict=False))
+                kwargs |= {k: v for k, v in named.items() if k == "axis" or (v is not None and v is not np._NoValue)}
+                args = args[:i]
+                break
+        if "out" in kwargs:
+            raise InPlaceError(f"np.{name}: out= would write over recorded values. Write y = np.{name}(...) instead.")
     if kwargs and not args and next(iter(kwargs)) not in known:  # np.diag(v=t): the first argument, by NumPy's name
         args = (kwargs.pop(next(iter(kwargs))),)
+    if func is np.reshape and len(args) > 2:
+        args, kwargs["order"] = args[:2], args[2]
     if func in _STARRED and _STARRED[func] in kwargs:
         args = (*args, kwargs.pop(_STARRED[func]))
     for keyword, harmless in _HARMLESS.items():
@@ -1608,8 +1636,18 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: dict
     return function(*args, **kwargs)
 
 
+@functools.cache
+def _parameters(func: Any) -> tuple[str, ...]:
+    """The names of a NumPy function's parameters, in order."""
+    return tuple(inspect.signature(func).parameters)
+
+
+# parameters that NumPy has in places where we have others, or none
+_LATER = {"dtype", "out", "order", "initial", "where", "returned", "kind", "stable", "keepdims"}
 _STARRED = {np.reshape: "shape", np.transpose: "axes"}  # NumPy's keyword for what comes in our *shape and *axes
-_HARMLESS: dict[str, Any] = {"order": ("C", "K", "A"), "optimize": None, "copy": (True,), "subok": (True, False)}
+_HARMLESS: dict[str, Any] = {
+    "order": ("C", "K", "A"), "optimize": None, "copy": (True,), "subok": (True, False), "returned": (False,),
+}
 
 
 # ---------------------------------------------------------------- Tensor's operators and methods

@@ -255,7 +255,7 @@ nor column: use a.reshape(5, 1), or a.col().
         if self.requires_grad and recording():
             raise DetachError("Tensor to ndarray: the gradient would be lost. Use np.stack([...]) or "
                               "np.concatenate([...]) to join Tensors, t.numpy() for the numbers.")
-        return np.array(self.value, dtype=dtype) if copy else np.asarray(self.value, dtype=dtype)
+        return np.array(self.value if copy else self.data, dtype=dtype, copy=copy)
 
     def __len__(self) -> int:
         if not self.value.ndim:

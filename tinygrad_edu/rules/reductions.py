@@ -115,8 +115,8 @@ def _recurrence_from_the_end(g: Any, a: Any) -> Any:
 
 
 def _following(x: Any) -> Any:
-    """x moved one place to the left along the last axis; what enters at the end is never used."""
-    return concatenate(x[..., 1:], np.ones(x[..., :1].shape, x.dtype), axis=x.ndim - 1)
+    """x moved one place to the left along the last axis; the last entry stays, and is never used."""
+    return concatenate(x[..., 1:], x[..., -1:], axis=x.ndim - 1)
 
 
 def _prod_rule(g: Any, _y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -162,7 +162,8 @@ cummin = Primitive("cummin", lambda x: np.minimum.accumulate(x, axis=-1), _runni
 
 
 def _logcumsumexp_rule(g: Any, y: Any, x: Any) -> Any:
-    return exp(x - y) * _recurrence_from_the_end(g, exp(y - _following(y)))
+    safe = where(equal(y, -math.inf), 0.0, y)  # −inf − (−inf) is nan, and the weight of nothing is 0
+    return exp(x - safe) * _recurrence_from_the_end(g, exp(y - _following(safe)))
 
 
 logcumsumexp = Primitive("logcumsumexp", lambda x: np.logaddexp.accumulate(x, axis=-1), _logcumsumexp_rule)
