@@ -271,6 +271,15 @@ def test_jacobian_of_containers(mode: str) -> None:
     assert not J["z"]["W"].any()
 
 
+@pytest.mark.parametrize("chunk", [1, 8, 20])
+def test_jacobian_in_several_sweeps(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directions that do not fit into memory together go in batches."""
+    monkeypatch.setattr("tinygrad_edu.calculus._CHUNK", chunk)
+    f = lambda W: tg.softmax(W @ A0) @ x0  # noqa: E731
+    same(tg.jacobian(f, mode="forward")(W0), tg.jacobian(f, mode="reverse")(W0))
+    same(tg.hessian(lambda W: f(W).sum())(W0), tg.jacobian(tg.grad(lambda W: f(W).sum()), mode="reverse")(W0))
+
+
 def test_jacobian_through_the_whole_house_in_both_modes() -> None:
     """A longer function that meets most batched tangents in one walk."""
     def f(W: Any, b: Any, x: Any) -> Any:

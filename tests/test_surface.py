@@ -1115,3 +1115,82 @@ def test_warnings_are_numpys() -> None:
         assert tg.log(Tensor(0.0)).item() == -np.inf
     with pytest.warns(RuntimeWarning, match="invalid value"):
         assert np.isnan(tg.sqrt(Tensor(-1.0)).item())
+
+
+# ---------------------------------------------------------------- random indices and subscripts
+
+def random_index(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Any mixture of what NumPy takes: integers, slices, None, Ellipsis, integer arrays, masks."""
+    parts: list[Any] = []
+    used, dots = 0, False
+    together = tuple(rng.integers(1, 3, size=rng.integers(0, 3)))
+    while used < len(shape) and rng.random() > 0.15:
+        kind = rng.choice(["int", "slice", "slice", "none", "dots", "array", "mask", "wide-mask"])
+        if kind == "int":
+            parts.append(int(rng.integers(-shape[used], shape[used])))
+        elif kind == "slice":
+            ends = [None if rng.random() < 0.4 else int(rng.integers(-5, 6)) for _ in range(2)]
+            parts.append(slice(*ends, int(rng.choice([-2, -1, 1, 2, 3]))))
+        elif kind == "array":
+            parts.append(rng.integers(-shape[used], shape[used], size=together))
+        elif kind == "mask":
+            parts.append(rng.random(shape[used]) < 0.6)
+        elif kind == "wide-mask" and used + 1 < len(shape):
+            parts.append(rng.random(shape[used : used + 2]) < 0.5)
+            used += 1
+        elif kind == "dots" and not dots:
+            parts.append(Ellipsis)
+            dots, used = True, used + int(rng.integers(0, len(shape) - used)) - 1
+        else:
+            parts.append(None)
+            used -= 1
+        used += 1
+    return tuple(parts) if len(parts) != 1 or rng.random() < 0.5 else parts[0]
+
+
+def test_random_indices_agree_with_numpy() -> None:
+    rng, refused = np.random.default_rng(5), 0
+    for trial in range(500):
+        shape = tuple(rng.integers(1, 5, size=rng.integers(1, 4)))
+        x, index = rng.normal(size=shape), random_index(rng, shape)
+        try:
+            wanted = x[index]
+        except IndexError:
+            refused += 1
+            with pytest.raises(IndexError):
+                Tensor(x)[index]
+            continue
+        t = Tensor(x)
+        y, g = t[index], rng.normal(size=wanted.shape)
+        y.backward(g)
+        gathered = np.zeros(shape)
+        np.add.at(gathered, index, g)
+        np.testing.assert_array_equal(y.data, wanted, err_msg=f"{shape} {index}")
+        np.testing.assert_allclose(t.grad, gathered, rtol=1e-13, atol=1e-13, err_msg=f"{shape} {index}")
+        places = np.arange(x.size).reshape(shape)[index]
+        if len(np.unique(places)) == places.size:
+            changed = x.copy()
+            changed[index] = g
+            np.testing.assert_array_equal(tg.assign(t, index, g).data, changed, err_msg=f"{shape} {index}")
+        if trial % 10 == 0:
+            forward, reverse = (tg.jacobian(lambda v, i=index: v[i], mode=mode)(x) for mode in ("forward", "reverse"))
+            np.testing.assert_array_equal(forward, reverse, err_msg=f"{shape} {index}")
+    assert refused < 100
+
+
+def test_random_einsums_agree_with_numpy() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(200):
+        sizes = {c: int(rng.integers(1, 4)) for c in "abcd"}
+        letters = rng.choice(list("abcd"), size=rng.integers(1, 5), replace=False)
+        inputs = ["".join(rng.choice(letters, size=rng.integers(0, 4))) for _ in range(rng.integers(1, 4))]
+        present = sorted(set("".join(inputs)))
+        output = "".join(rng.permutation(present)[: rng.integers(0, len(present) + 1)]) if present else ""
+        subscripts = ",".join(inputs) + ("->" + output if rng.random() < 0.7 else "")
+        xs, us = ([rng.normal(size=[sizes[c] for c in s]) for s in inputs] for _ in range(2))
+        wanted = np.einsum(subscripts, *xs)
+        y, pull = tg.vjp(lambda *at, s=subscripts: tg.einsum(s, *at), *xs)
+        close(y, wanted)
+        assert np.shape(y) == np.shape(wanted)
+        along = sum(float(np.sum(d * u)) for d, u in zip(pull(np.ones(np.shape(y))), us, strict=True))
+        close(along, slope(lambda *at, s=subscripts: np.sum(np.einsum(s, *at)), xs, us), 1e-9)
