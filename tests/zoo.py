@@ -171,7 +171,7 @@ def _entrywise() -> Iterator[Sample]:
     yield Sample("power", "negative-base", (np.array([-2.0, -1.5, 1.3]), np.array([2.0, 3.0, -1.0])), numpy=np.power,
                  constants=(1,))
     yield Sample("heaviside", "at-zero", (np.array([0.0, 1.0, -1.0]), np.array([0.5, 0.25, 0.5])), numpy=np.heaviside,
-                 smooth=False, constants=(0,))
+                 constants=(0,))
     yield Sample("sinc", "near-zero", (np.array([1e-9, -0.02, 0.099, 0.101]),), numpy=np.sinc)
     yield Sample("round", "decimals", (x,), {"decimals": 1}, numpy=np.round, smooth=False)
     for exponent in (3, 2.5, 1, 0, -1, 0.5):
