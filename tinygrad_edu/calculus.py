@@ -17,7 +17,7 @@ from . import ops
 from .backprop import Graph, fit_recorded, pull, pull_recorded, seed, unshared
 from .errors import DTypeError, GradientError, ShapeError
 from .forward import push, push_many
-from .memory import unhurried_collector
+from .memory import look_as_before, look_rarely
 from .modes import always_record, complex_numbers, recording
 from .rules.pointwise import identity
 from .tensor import Primitive, Rule, Tensor, constant, leaf, next_id
@@ -73,9 +73,6 @@ def _as_input(x: Any) -> tuple[Tensor, bool]:
     return leaf(value if value.ndim else value[()]), False
 
 
-_FLOAT64 = np.dtype(np.float64)
-
-
 def _only(leaves: Sequence[Any]) -> Any:
     return leaves[0]
 
@@ -120,8 +117,8 @@ class _Recording:
 
     def track(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> tuple[list[Any], bool]:
         """Put fresh Tensors in the place of the arrays to differentiate by; whether any hangs on a graph outside."""
-        single = isinstance(argnums, (int, np.integer))
         wanted: Sequence[int] = (argnums,) if isinstance(argnums, (int, np.integer)) else argnums
+        single = wanted is not argnums
         call, outside = list(args), False
         self.inputs: list[Tensor] = []
         builders: list[tuple[int, Callable[[Sequence[Any]], Any]]] = []
@@ -130,7 +127,7 @@ class _Recording:
                 raise ValueError(f"{getattr(f, '__name__', 'f')}: argnums names argument {i}, but {len(args)} positional "
                                  "arguments are given. Pass the arguments to differentiate by position.")
             x = args[i]
-            if type(x) is ndarray and x.dtype is _FLOAT64 and x.ndim:  # the usual case, without the machinery of nests
+            if type(x) is ndarray and x.ndim and x.dtype.kind == "f":  # the usual case, without the machinery of nests
                 call[i] = t = leaf(x)
                 self.inputs.append(t)
                 builders.append((1, _only))
@@ -212,8 +209,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     """
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        with unhurried_collector():
+        before = look_rarely()
+        try:
             return differentiate(args, kwargs)
+        finally:
+            look_as_before(before)
 
     def differentiate(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         r = _Recording(f, args, kwargs, argnums, has_aux)
@@ -223,7 +223,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         y = r.outputs[0]
         start = y.dtype.type(1) if not y.ndim else seed(y, None, _name("grad", f))
         value, aux = r.result(y), r.result(r.aux)
-        grads = r.seeds([start], r.record)
+        grads: dict[Tensor, Any] = {y: leaf(start, requires_grad=False) if r.record else start}
         r.outputs = []
         del y  # the walk frees each node as it is consumed
         if r.record:
@@ -363,7 +363,8 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     >>> tg.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 0.0])
     array([6., 0.])
     """
-    with unhurried_collector():
+    before = look_rarely()
+    try:
         args = primals if isinstance(primals, tuple) else (primals,)
         r = _Recording(f, args, {}, 0 if args is not primals else tuple(range(len(args))))
         if len(r.outputs) != 1:
@@ -387,6 +388,8 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
                 starts[d] = starts[d] + moved[x] if d in starts else moved[x]
         pull(graph.nodes, starts, graph.path(r.inputs))
         return r.rebuild_inputs(r.finish(starts, False))
+    finally:
+        look_as_before(before)
 
 
 # ---------------------------------------------------------------- whole matrices

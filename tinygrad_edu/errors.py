@@ -233,6 +233,8 @@ def operands_named(args: tuple[Any, ...]) -> list[str]:
 
 def explain_failure(name: str, symbol: str | None, args: tuple[Any, ...], error: Exception) -> Exception:
     """Turn NumPy's error about shapes into one that names operands, shapes and a remedy."""
+    if name == "matmul" and isinstance(error, TypeError):
+        return ShapeError("matmul: a single number has no matrix product. Use * to scale.")
     if isinstance(error, (TinygradError, AxisError)) or not isinstance(error, ValueError):
         return error
     shapes = [tuple(getattr(a, "shape", ())) for a in args]

@@ -31,21 +31,19 @@ def keep_freed_memory(size: int = 256 << 20) -> bool:
 _RARELY = 200_000  # new objects between two looks
 
 
-class unhurried_collector:
-    """Let Python's cycle collector look rarely while a graph is recorded and walked.
+def look_rarely() -> tuple[int, int, int]:
+    """Let Python's cycle collector look rarely while a graph is recorded and walked; what was set before.
 
     A graph has no cycles, but its nodes count as new objects, and the collector would walk the growing graph again and
     again: half of the time of a million operations. It is not switched off, so cycles made by user code still go.
     """
+    before = gc.get_threshold()
+    if 0 < before[0] < _RARELY:
+        gc.set_threshold(_RARELY, before[1], before[2])
+    return before
 
-    __slots__ = ("before",)
 
-    def __enter__(self) -> None:
-        self.before = before = gc.get_threshold()
-        if 0 < before[0] < _RARELY:
-            gc.set_threshold(_RARELY, before[1], before[2])
-
-    def __exit__(self, *exc: object) -> None:
-        before = self.before
-        if 0 < before[0] < _RARELY:
-            gc.set_threshold(*before)
+def look_as_before(before: tuple[int, int, int]) -> None:
+    """Undo look_rarely()."""
+    if 0 < before[0] < _RARELY:
+        gc.set_threshold(*before)

@@ -15,6 +15,8 @@ from ..errors import DTypeError, ShapeError
 from ..rules import pointwise
 from ..tensor import Tensor
 
+_least, _most = np.minimum.reduce, np.maximum.reduce  # np.min and np.max, without their overhead
+
 
 def _reduced(losses: Any, reduction: str, where: str) -> Any:
     if reduction == "mean":
@@ -36,8 +38,8 @@ def _probabilities(target: Any, like: Any, where: str) -> Any:
             hint = f" Use target.reshape({', '.join(map(str, like.shape))})."
         raise ShapeError(f"{where}: predictions have shape {tuple(like.shape)}, targets {tuple(target.shape)}. They must be "
                          f"equal.{hint}")
-    plain = ops.value_of(target)
-    if plain.size and not (np.minimum.reduce(plain, axis=None) >= 0 and np.maximum.reduce(plain, axis=None) <= 1):
+    plain = target.value if type(target) is Tensor else target
+    if plain.size and not (_least(plain, axis=None) >= 0 and _most(plain, axis=None) <= 1):
         raise ValueError(f"{where}: targets run from {np.min(plain):g} to {np.max(plain):g}. A target is a probability: 0, "
                          "1, or between.")
     return target if type(target) is Tensor or target.dtype == like.dtype else target.astype(like.dtype)[()]
@@ -70,7 +72,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     >>> tg.grad(tg.binary_cross_entropy_with_logits)(40.0, 1.0)  # −σ(−40), where a − y would round to 0
     np.float64(-4.248354255291589e-18)
     """
-    z = ops._floating(logits, "binary_cross_entropy_with_logits")
+    z = logits if type(logits) is Tensor else ops._floating(logits, "binary_cross_entropy_with_logits")
     y = _probabilities(target, z, "binary_cross_entropy_with_logits")
     if pos_weight is None:
         losses = pointwise.binary_cross_entropy_with_logits(z, y)
@@ -94,7 +96,7 @@ def _class_losses(log_p: Any, target: Any, axis: int, where: str) -> Any:
                          f"floats); got {tuple(index.shape)}.")
     if index.dtype.kind not in "iu":
         raise DTypeError(f"{where}: class indices of dtype {index.dtype}. Use integers: target.astype(int).")
-    if index.size and not (np.minimum.reduce(index, axis=None) >= 0 and np.maximum.reduce(index, axis=None) < classes):
+    if index.size and not (_least(index, axis=None) >= 0 and _most(index, axis=None) < classes):
         raise ValueError(f"{where}: class indices run from {np.min(index)} to {np.max(index)}, and there are {classes} "
                          f"classes. Count them from 0 to {classes - 1}.")
     places = [n.ravel() for n in np.indices(examples)] if len(examples) > 1 else [np.arange(index.size)]

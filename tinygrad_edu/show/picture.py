@@ -18,7 +18,7 @@ import numpy as np
 
 from ..backprop import Graph, pull, seed
 from ..errors import DTypeError, MissingExtraError, TinygradError, variable_names
-from ..memory import unhurried_collector
+from ..memory import look_as_before, look_rarely
 from ..tensor import Tensor
 from . import notation
 from .collapse import Frame, Token, collapse, span, tally
@@ -907,9 +907,12 @@ def draw(J: Tensor, *, gradients: bool = True, gradient: Any = None, max_nodes: 
         raise ValueError(f"draw: max_nodes is a whole number of boxes, at least 1, not {max_nodes!r}.")
     if direction not in (None, "right", "down", "up"):
         raise ValueError(f'draw: direction is "right", "down" or "up", not {direction!r}.')
-    with unhurried_collector():
+    before = look_rarely()
+    try:
         record = _Record(J, gradients, gradient)
         sketch = _Sketch(record, max_nodes, gradients)
+    finally:
+        look_as_before(before)
     dot = _dot(sketch, direction or ("right" if _depth(sketch) <= 6 else "down"))
     boxes = [b for b in sketch.boxes if b.kind != "number"]
     return Picture(dot, _text(sketch), record.name(J), len(boxes), len(sketch.arrows),
