@@ -19,7 +19,7 @@ from .timing import ROOT, Effort, environment, once, spread
 
 
 def _microseconds(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
-    """The median time of a call of each, in turns."""
+    """The least time of a call of each, over many turns: what disturbs a call so short only lengthens it."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     end = perf_counter() + seconds * len(functions)
     while not all(times.values()) or perf_counter() < end:
@@ -28,7 +28,7 @@ def _microseconds(functions: dict[str, Callable[[], Any]], seconds: float) -> di
             for _ in range(100):
                 f()
             times[name].append((perf_counter() - start) / 100)
-    return {name: median(values) * 1e6 for name, values in times.items()}
+    return {name: min(values) * 1e6 for name, values in times.items()}
 
 
 def _operations() -> dict[str, tuple[Callable[..., Any], list[Any]]]:

@@ -90,7 +90,7 @@ def _names(results: dict[str, Any]) -> list[str]:
 def recording(rows: Sequence[dict[str, Any]]) -> str:
     """The cost of recording an operation, in microseconds."""
     return table(["microseconds", "NumPy", "recorded", "recording adds", "backward()"],
-                 [[r["operation"], *[digits(x) for x in (r["numpy"], r["recorded"], r["recorded"] - r["numpy"],
+                 [[r["operation"], *[digits(x) for x in (r["numpy"], r["recorded"], max(0.0, r["recorded"] - r["numpy"]),
                                                          r["backward"])]] for r in rows])
 
 
