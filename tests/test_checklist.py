@@ -3,7 +3,7 @@
 The tolerances are the rows' own: `exact` is ==, `close` is rtol = atol = 1e-12 in float64. The last test fails when a
 row in scope has no test.
 """
-# ruff: noqa: N802 - M22 is the name of a row
+
 
 
 from __future__ import annotations

@@ -162,6 +162,8 @@ def cases() -> Iterator[Case]:
                       (CUBE, {"offset": 1, "axis1": 2, "axis2": 0})):
         yield Case("trace", (x,), kwargs, method="trace")
         yield Case("diagonal", (x,), kwargs, method="diagonal")
+    for x in (X[0, 0], VECTOR, X, CUBE):
+        yield Case("squared_norm", (x,), numpy=lambda x: np.sum(x * x))
     yield Case("average", (X,))
     yield Case("average", (X,), {"axis": 1})
     yield Case("average", (X, 1, ROW), label="weights-along-1")

@@ -361,7 +361,7 @@ def test_every_primitive_is_shown_on_the_shapes_that_matter() -> None:
             empty[s.name] |= not np.size(s.operands[i])
         empty[s.name] |= not np.size(s.call(*s.values()))
     along_an_axis = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "roll", "concatenate", "transpose", "pad",
-                     "matmul", "scatter", "sum_to"}
+                     "matmul", "scatter", "sum_to", "class_cross_entropy"}
     assert {name for name, seen in ranks.items() if 0 not in seen} - along_an_axis == set()
     assert not [name for name, seen in ranks.items() if not seen & {1, 2}]
     assert not [name for name, seen in empty.items() if not seen]

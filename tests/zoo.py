@@ -273,6 +273,21 @@ def _reductions() -> Iterator[Sample]:
         yield Sample("softmax", label, (x,), {"axis": axis}, softmax)
         yield Sample("log_softmax", label, (x,), {"axis": axis}, lambda x, axis: np.log(softmax(x, axis)))
 
+    for shape in ((), (1,), (3,), (2, 3), (2, 1, 3), (0,), (0, 3)):
+        yield Sample("squared_norm", text([shape]), (draw("squared_norm", shape),), numpy=lambda x: np.sum(x * x))
+
+    def class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
+        """One example at a time, as a loop would."""
+        rows = np.moveaxis(z, axis, -1).reshape(-1, z.shape[axis])
+        losses = [math.log(sum(math.exp(v) for v in row)) - row[k] for row, k in zip(rows, target.ravel(), strict=True)]
+        return np.array(losses, z.dtype).reshape(target.shape)
+
+    for shape, axis in (((3,), 0), ((4, 3), 1), ((3, 4), 0), ((2, 3, 2), 1), ((1, 1), 1), ((0, 3), 1)):
+        others = tuple(n for i, n in enumerate(shape) if i != axis)
+        target = np.arange(math.prod(others)).reshape(others) % shape[axis]
+        yield Sample("class_cross_entropy", f"{text([shape])}-axis{axis}", (draw("class_cross_entropy", shape),),
+                     {"target": target, "axis": axis}, class_cross_entropy)
+
 
 # ---------------------------------------------------------------- shapes, indexing, products
 

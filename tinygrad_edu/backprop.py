@@ -362,10 +362,9 @@ def unshared(grads: dict[Tensor, Any], key: Tensor) -> Any:
     d = grads.pop(key)
     if type(d) is not ndarray:
         return d if type(key.value) is not ndarray else np.full(key.value.shape, d)
-    references = getrefcount(d)
+    references, base = getrefcount(d), d.base
     if references > _ALONE or not d.flags.writeable:
         return np.array(d)
-    base = d.base
     if base is not None and (type(base) is not ndarray or base.base is not None or getrefcount(base) > _ALONE + 1):
         return np.array(d)
     return d

@@ -556,6 +556,16 @@ def average(x: Any, axis: int | None = None, weights: Any = None, keepdims: bool
     return sum(x * w, axis, keepdims) / sum(w + 0 * value_of(x), axis, keepdims)
 
 
+def squared_norm(x: Any) -> Any:
+    """‖x‖² = Σ x², the sum of the squares of all entries: the penalty of L2 regularisation. Derivative 2x.
+
+    >>> import tinygrad_edu as tg
+    >>> tg.grad(tg.squared_norm)([3.0, 4.0])
+    array([6., 8.])
+    """
+    return reductions.squared_norm(_floating(x, "squared_norm"))
+
+
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of a diagonal of the matrix, or of each matrix in a stack.
 
@@ -1666,6 +1676,11 @@ def _T(t: Tensor) -> Tensor:  # noqa: N802 - NumPy's name
     return shapes.transpose(t) if t.value.ndim else t
 
 
+def _mT(t: Tensor) -> Tensor:  # noqa: N802 - NumPy's name
+    """The transpose of each matrix: the last two axes exchanged."""
+    return shapes.transpose(t) if t.value.ndim == 2 else matrix_transpose(t)  # type: ignore[no-any-return]
+
+
 def _col(t: Tensor) -> Tensor:
     """The entries as a column, shape (n, 1)."""
     return reshape(t, (t.size, 1))  # type: ignore[no-any-return]
@@ -1709,7 +1724,7 @@ def _install_methods() -> None:
         "__contains__": lambda t, x: bool(np.any(t.value == value_of(x))),
         "__array_ufunc__": _array_ufunc, "__array_function__": _array_function,
         "__invert__": lambda t: ~t.value,
-        "T": property(_T), "mT": property(matrix_transpose), "real": property(copy), "conjugate": copy,
+        "T": property(_T), "mT": property(_mT), "real": property(copy), "conjugate": copy,
         "col": _col, "row": _row, "flatten": ravel,
     }
     for name, ufunc in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor)):  # of truth values

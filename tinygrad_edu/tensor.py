@@ -421,7 +421,7 @@ def _with_which(rule: Rule, which: int) -> Rule:
 
 # ---------------------------------------------------------------- computing faster, same numbers
 
-BLOCK = 1 << 14  # entries of a piece that stays in cache with its temporaries
+BLOCK = 1 << 17  # bytes of a piece that stays in cache with its temporaries
 LARGE = 1 << 16  # entries from which pieces pay
 
 
@@ -436,13 +436,14 @@ def in_blocks(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, 
             return f(*operands, **params)
         else:
             flat.append(x.reshape(-1))
-    size = max(x.size for x in flat if type(x) is ndarray)
+    first = next(x for x in flat if type(x) is ndarray)
+    size, step = first.size, BLOCK // first.itemsize
     out = None
-    for start in range(0, size, BLOCK):
-        piece = f(*[x[start : start + BLOCK] if type(x) is ndarray else x for x in flat], **params)
+    for start in range(0, size, step):
+        piece = f(*[x[start : start + step] if type(x) is ndarray else x for x in flat], **params)
         if out is None:
             out = np.empty(size, piece.dtype)
-        out[start : start + BLOCK] = piece
+        out[start : start + step] = piece
     assert out is not None
     return out.reshape(shape)
 

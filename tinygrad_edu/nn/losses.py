@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from .. import ops
 from ..errors import DTypeError, ShapeError
-from ..rules import pointwise
+from ..rules import pointwise, reductions
 from ..tensor import Tensor
 
 _least, _most = np.minimum.reduce, np.maximum.reduce  # np.min and np.max, without their overhead
@@ -81,28 +81,24 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     return _reduced(losses, reduction, "binary_cross_entropy_with_logits")
 
 
-def _class_losses(log_p: Any, target: Any, axis: int, where: str) -> Any:
-    """−log p of the target class, or −Σ t log p for targets that are probabilities (one-hot among them)."""
-    axis = ops._one_axis(log_p, axis, where)
-    classes = log_p.shape[axis]
+def _classes(prediction: Any, target: Any, axis: int, where: str) -> Any:
+    """Targets as class numbers (integers), or as probabilities of the predictions' shape (floats)."""
     target = ops._array(target, where)
-    if tuple(target.shape) == tuple(log_p.shape) and (type(target) is Tensor or target.dtype.kind == "f"):
-        return -ops.sum(target * log_p, axis)
-    examples = tuple(n for i, n in enumerate(log_p.shape) if i != axis)
+    if target.shape == prediction.shape and (type(target) is Tensor or target.dtype.kind == "f"):
+        return target
     index = ops.value_of(target)
+    classes = prediction.shape[axis]
+    examples = tuple(n for i, n in enumerate(prediction.shape) if i != axis)
     if tuple(index.shape) != examples:
-        raise ShapeError(f"{where}: predictions have shape {tuple(log_p.shape)} with the classes along axis {axis}, so "
-                         f"targets need shape {examples} (class indices) or {tuple(log_p.shape)} (probabilities, as "
+        raise ShapeError(f"{where}: predictions have shape {tuple(prediction.shape)} with the classes along axis {axis}, so "
+                         f"targets need shape {examples} (class indices) or {tuple(prediction.shape)} (probabilities, as "
                          f"floats); got {tuple(index.shape)}.")
     if index.dtype.kind not in "iu":
         raise DTypeError(f"{where}: class indices of dtype {index.dtype}. Use integers: target.astype(int).")
     if index.size and not (_least(index, axis=None) >= 0 and _most(index, axis=None) < classes):
         raise ValueError(f"{where}: class indices run from {np.min(index)} to {np.max(index)}, and there are {classes} "
                          f"classes. Count them from 0 to {classes - 1}.")
-    places = [n.ravel() for n in np.indices(examples)] if len(examples) > 1 else [np.arange(index.size)]
-    chosen = [*places[:axis], index.ravel(), *places[axis:]] if examples else [index.reshape(1)]
-    losses = -ops.getitem(log_p, tuple(chosen))
-    return losses if len(examples) == 1 else ops.reshape(losses, examples)
+    return np.array(index)
 
 
 def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: str = "mean") -> Any:
@@ -117,9 +113,13 @@ def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: 
     0.346573590279972...
     """
     z = ops._floating(logits, "cross_entropy")
-    if axis is None:
-        axis = 1 if z.ndim > 1 else 0
-    return _reduced(_class_losses(ops.log_softmax(z, axis), target, axis, "cross_entropy"), reduction, "cross_entropy")
+    axis = ops._one_axis(z, (1 if z.ndim > 1 else 0) if axis is None else axis, "cross_entropy")
+    t = _classes(z, target, axis, "cross_entropy")
+    if type(t) is ndarray and t.dtype.kind in "iu":
+        losses = reductions.class_cross_entropy(z, target=t, axis=axis)
+    else:
+        losses = -ops.sum(t * ops.log_softmax(z, axis), axis)
+    return _reduced(losses, reduction, "cross_entropy")
 
 
 def categorical_cross_entropy(prediction: Any, target: Any, axis: int | None = None, reduction: str = "mean") -> Any:
@@ -132,14 +132,13 @@ def categorical_cross_entropy(prediction: Any, target: Any, axis: int | None = N
     0.287682072451780...
     """
     a = ops._floating(prediction, "categorical_cross_entropy")
-    if axis is None:
-        axis = 1 if a.ndim > 1 else 0
+    axis = ops._one_axis(a, (1 if a.ndim > 1 else 0) if axis is None else axis, "categorical_cross_entropy")
     plain = ops.value_of(a)
     if plain.size and not (np.min(plain) >= 0 and np.max(plain) <= 1 + 1e-6):
         raise ValueError(f"categorical_cross_entropy: predictions run from {np.min(plain):g} to {np.max(plain):g}, and are "
                          "no probabilities. Use cross_entropy for the values before the softmax.")
-    t = ops._array(target, "categorical_cross_entropy")
-    if tuple(t.shape) == tuple(a.shape) and type(t) is not Tensor and t.dtype.kind == "f":
-        a = ops.where(t == 0, 1.0, a)  # 0 · log 0 counts as 0
-    losses = _class_losses(ops.log(a), target, axis, "categorical_cross_entropy")
-    return _reduced(losses, reduction, "categorical_cross_entropy")
+    t = _classes(a, target, axis, "categorical_cross_entropy")
+    if type(t) is ndarray and t.dtype.kind in "iu":
+        t = reductions.one_hot(t, a.shape[axis], axis, a.dtype)
+    weighted = t * ops.log(ops.where(ops.value_of(t) == 0, 1.0, a))  # 0 · log 0 counts as 0
+    return _reduced(-ops.sum(weighted, axis), reduction, "categorical_cross_entropy")

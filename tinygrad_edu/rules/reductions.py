@@ -204,3 +204,33 @@ logsumexp = Primitive("logsumexp", _logsumexp, _logsumexp_rule)
 softmax = Primitive("softmax", _softmax, lambda g, y, _x, axis: y * (g - sum_(g * y, axis=axis, keepdims=True)))
 log_softmax = Primitive("log_softmax", _log_softmax,
                         lambda g, y, _x, axis: g - exp(y) * sum_(g, axis=axis, keepdims=True))
+
+# ---------------------------------------------------------------- costs
+
+
+def _squared_norm(x: Any) -> Any:
+    x = x.reshape(-1)
+    return x.dtype.type(np.dot(x, x))
+
+
+squared_norm = Primitive("squared_norm", _squared_norm, lambda g, _y, x: 2 * g * x, symbol="‖{0}‖²")
+
+
+def one_hot(target: Any, classes: int, axis: int, dtype: Any) -> Any:
+    """Ones at the target classes along the axis, zeros elsewhere."""
+    return (np.expand_dims(target, axis) == np.arange(classes).reshape((-1,) + (1,) * (target.ndim - axis))).astype(dtype)
+
+
+def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
+    shifted = z - _highest(z, (axis,))
+    chosen = np.take_along_axis(shifted, np.expand_dims(target, axis), axis)
+    losses = np.log(_add(np.exp(shifted), axis=axis, keepdims=True)) - chosen
+    return losses.reshape(target.shape)
+
+
+# −log softmax(z) of the target class; target holds class numbers, one for each entry of z's other axes
+class_cross_entropy = Primitive(
+    "class_cross_entropy", _class_cross_entropy,
+    lambda g, _y, z, target, axis: keep(g, z, (axis,), False) * (
+        softmax(z, axis=(axis,)) - one_hot(target, z.shape[axis], axis, z.dtype)),
+)
