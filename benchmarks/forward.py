@@ -35,7 +35,7 @@ def minibatch_network(e: Any, d: Data, *params: Any) -> Any:
     for k in range(0, len(params), 2):
         Z = A @ params[k] + params[k + 1]
         A = e.relu(Z)
-        squares = squares + e.sum(params[k] ** 2)
+        squares = squares + e.squared_norm(params[k])
     return e.cross_entropy(Z, d.y) + d.decay / 2 * squares
 
 

@@ -828,3 +828,42 @@ def test_random_programs(steps: list[tuple[int, int, int]], seed: int) -> None:
     batched = tg.jacobian(program, (0, 1), mode="forward")(x, y)
     for one, other in zip(batched, (dx, dy), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+# ---------------------------------------------------------------- found by a fresh pair of eyes
+
+def test_a_tensor_stored_in_a_plain_array_is_refused() -> None:
+    Z, w = np.zeros(3), Tensor(2.0)
+    with pytest.raises(tg.errors.GradientError, match=r"array\[i\] = t: .* np.stack"):
+        Z[0] = w * 3
+    kept: list[Any] = [None]
+    kept[0] = w * 3  # a list keeps the Tensor itself
+    Z[1] = float(w * 3)  # said so
+    Z[2] = w.data
+    with tg.no_grad():
+        Z[0] = w * 3
+    np.testing.assert_array_equal(Z, [6, 6, 2])
+    assert type(kept[0]) is Tensor
+
+
+def test_a_detached_leaf_does_not_follow_its_leaf() -> None:
+    w, v = Tensor([1.0, 2.0]), Tensor([1.0, 1.0])
+    J = (w.detach() * v).sum()
+    w.data -= 1
+    J.backward()
+    np.testing.assert_array_equal(v.grad, [1, 2])
+
+
+def test_a_zero_target_keeps_its_slope() -> None:
+    q = Tensor([[0.0, 1.0]])
+    tg.categorical_cross_entropy(Tensor([[0.2, 0.8]]), q).backward()
+    np.testing.assert_allclose(q.grad, [[-np.log(0.2), -np.log(0.8)]])
+
+
+def test_remainders_where_the_quotient_rounds() -> None:
+    assert tg.grad(lambda b: tg.remainder(1.0, b))(0.1) == -(1.0 // 0.1) == -9
+    assert tg.grad(lambda b: tg.fmod(-1.0, b))(0.1) == 9
+
+
+def test_full_like_records_its_fill() -> None:
+    assert tg.grad(lambda s: np.full_like(Tensor(np.ones((2, 2))), s).sum())(2.0) == 4

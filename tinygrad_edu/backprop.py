@@ -12,7 +12,7 @@ from sys import getrefcount
 from typing import Any
 
 import numpy as np
-from numpy import float64, ndarray
+from numpy import ndarray
 
 from . import tensor
 from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
@@ -126,14 +126,14 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
             rule_a, rule_b = op.rules  # type: ignore[union-attr]
             if type(a) is Tensor and rule_a is not None:
                 d = rule_a(g, y, x, z)
-                if type(d) is float64 is type(x):
+                if type(d) is type(x) is not ndarray:
                     old = get(a)
                     grads[a] = d if old is None else old + d
                 else:
                     _give(grads, a, d, x)
             if type(b) is Tensor and rule_b is not None:
                 d = rule_b(g, y, x, z)
-                if type(d) is float64 is type(z):
+                if type(d) is type(z) is not ndarray:
                     old = get(b)
                     grads[b] = d if old is None else old + d
                 else:
@@ -151,7 +151,7 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                 d = in_blocks(rule, (g, y, x), params or {})  # type: ignore[arg-type]
             else:
                 d = rule(g, y, x) if params is None else rule(g, y, x, **params)  # type: ignore[misc]
-            if type(d) is float64 is type(x):
+            if type(d) is type(x) is not ndarray:
                 old = get(a)
                 grads[a] = d if old is None else old + d
             else:
@@ -337,7 +337,8 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
                 x.grad = d if x.grad is None else x.grad + d
 
 
-tensor.run_backward = backward
+backward.__doc__ = Tensor.backward.__doc__
+Tensor.backward = backward  # type: ignore[method-assign, assignment]
 
 
 _REASONS = {

@@ -1523,9 +1523,9 @@ _ACCUMULATE: dict[Any, Callable[..., Any]] = {
 # functions whose result has no derivative by nature: computed on the values
 _ON_VALUES = (
     "allclose", "array_equal", "array_equiv", "argpartition", "argwhere", "count_nonzero", "digitize", "flatnonzero",
-    "histogram", "isclose", "isneginf", "isposinf", "iscomplexobj", "isrealobj", "isreal", "iscomplex", "nanargmax",
+    "isclose", "isneginf", "isposinf", "iscomplexobj", "isrealobj", "isreal", "iscomplex", "nanargmax",
     "nanargmin", "ndim", "nonzero", "searchsorted", "shape", "size", "result_type", "zeros_like", "ones_like",
-    "empty_like", "full_like", "unique", "isin", "bincount",
+    "empty_like", "isin",
     "array2string", "array_repr", "array_str", "min_scalar_type", "can_cast",
 )
 _VALUE_UFUNCS = (np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.signbit, np.spacing, np.nextafter,
@@ -1542,6 +1542,7 @@ def _install_numpy() -> None:
         elif (theirs is not None and hasattr(theirs, "__wrapped__")) or theirs in (np.where, np.concatenate, np.dot):
             FUNCTIONS[theirs] = function
     FUNCTIONS[np.around] = round
+    FUNCTIONS[np.full_like] = _full_like
     FUNCTIONS[np.lib.stride_tricks.sliding_window_view] = sliding_window_view
     FUNCTIONS[np.vdot] = vdot
     FUNCTIONS[np.inner] = inner
@@ -1549,6 +1550,14 @@ def _install_numpy() -> None:
         FUNCTIONS.setdefault(getattr(np, name), _on_values(getattr(np, name)))
     for ufunc in _VALUE_UFUNCS:
         UFUNCS[ufunc] = _on_values(ufunc)
+
+
+def _full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+    """NumPy's full_like; a Tensor as the fill is recorded."""
+    size = value_of(x).shape if shape is None else shape
+    if type(fill_value) is not Tensor:
+        return np.full(size, fill_value, dtype or x.dtype)
+    return broadcast_to(fill_value if dtype is None else astype(fill_value, dtype), size)
 
 
 def _on_values(function: Any) -> Callable[..., Any]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import itertools
 import operator
+import sys
 from collections.abc import Callable, Sequence
+from opcode import opmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +35,7 @@ Rule = Callable[..., Any]
 
 # Creation order. A result is made after its operands, so sorting by id puts every node after what made it.
 next_id = itertools.count(1).__next__
+_STORE_ITEM = opmap["STORE_SUBSCR"]
 last_change = 0  # when any leaf's data was last changed, in the same count
 
 
@@ -78,11 +81,6 @@ def _own_value(data: Any, dtype: Any, requires_grad: bool) -> Any:
             raise DTypeError(f"Tensor: dtype {value.dtype} has no derivatives. "
                              "Use a floating-point dtype, or requires_grad=False for a constant.")
     return value if value.ndim else value[()]
-
-
-def run_backward(root: Tensor, gradient: Any, create_graph: bool) -> None:
-    """Stands for backprop.backward until that module, which needs this one, has been loaded and put itself here."""
-    raise NotImplementedError
 
 
 class Tensor:
@@ -193,11 +191,10 @@ class Tensor:
         return self.value.item()  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
-        """The same value (shared, not copied, and read-only) as a constant without history."""
+        """The same value as a constant without history: of a leaf a copy, of a result a read-only view."""
         value = self.value
         if type(value) is ndarray:
-            value = value.view()
-            value.flags.writeable = False
+            value = self.data if self.op is not None else value.copy()
         return leaf(value, requires_grad=False, why="detach")
 
     def expect(self, shape: Sequence[int | None]) -> Tensor:
@@ -247,7 +244,7 @@ nor column: use a.reshape(5, 1), or a.col().
         >>> print(x.grad)
         6.0
         """
-        run_backward(self, gradient, create_graph)
+        raise NotImplementedError("backprop.py, which needs this module, puts the walk here")
 
     # -- to Python and NumPy
 
@@ -263,6 +260,12 @@ nor column: use a.reshape(5, 1), or a.col().
         return len(self.value)
 
     def __float__(self) -> float:
+        if self.requires_grad and recording():
+            frame = sys._getframe(1)
+            if frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM:  # array[i] = t: NumPy takes the number alone
+                # (a TypeError would be swallowed by NumPy)
+                raise GradientError("array[i] = t: a plain array keeps the number and forgets how it was made, so the gradient "
+                                    "would be lost. Collect the Tensors in a list and join them: Z = np.stack(values).")
         return float(self.item())
 
     def __int__(self) -> int:

@@ -58,6 +58,10 @@ class Engine:
         """A result as a NumPy array."""
         return np.asarray(x)
 
+    def squared_norm(self, x: Any) -> Any:
+        """The sum of squares."""
+        return self.sum(x ** 2)  # type: ignore[attr-defined, no-any-return]
+
     def scalar_relu(self, x: Any) -> Any:
         """ReLU of a single number."""
         return self.relu(x)  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ class Ours(Engine):
     scalar_relu = staticmethod(tg.relu)
     sigmoid = staticmethod(tg.sigmoid)
     softplus = staticmethod(tg.softplus)
+    squared_norm = staticmethod(tg.squared_norm)
     sum = staticmethod(tg.sum)
     binary_cross_entropy = staticmethod(tg.binary_cross_entropy_with_logits)
     cross_entropy = staticmethod(tg.cross_entropy)

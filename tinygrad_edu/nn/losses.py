@@ -140,5 +140,6 @@ def categorical_cross_entropy(prediction: Any, target: Any, axis: int | None = N
     t = _classes(a, target, axis, "categorical_cross_entropy")
     if type(t) is ndarray and t.dtype.kind in "iu":
         t = reductions.one_hot(t, a.shape[axis], axis, a.dtype)
-    weighted = t * ops.log(ops.where(ops.value_of(t) == 0, 1.0, a))  # 0 · log 0 counts as 0
-    return _reduced(-ops.sum(weighted, axis), reduction, "categorical_cross_entropy")
+    if type(t) is not Tensor:
+        a = ops.where(t == 0, 1.0, a)  # 0 · log 0 counts as 0
+    return _reduced(-ops.sum(t * ops.log(a), axis), reduction, "categorical_cross_entropy")

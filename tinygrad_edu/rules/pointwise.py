@@ -81,10 +81,10 @@ identity = pointwise("identity", lambda x: x, lambda g, _y, _x: g, symbol="{0}")
 absolute = pointwise("absolute", np.absolute, lambda g, _y, x: g * sign(x), symbol="|{0}|", scalar=abs)
 reciprocal = pointwise("reciprocal", np.reciprocal, lambda g, y, _x: -g * y * y, symbol="1/{0}")
 square = pointwise("square", np.square, lambda g, _y, x: 2 * g * x, symbol="{0}²", scalar=lambda x: x * x)
-floor_divide = pointwise("floor_divide", operator.floordiv, zero, zero, symbol="//")
-remainder = pointwise("remainder", operator.mod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * floor(a / b),
+floor_divide: Primitive = pointwise("floor_divide", operator.floordiv, zero, zero, symbol="//")
+remainder = pointwise("remainder", operator.mod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * floor_divide(a, b),
                       symbol="mod")
-fmod = pointwise("fmod", np.fmod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * trunc(a / b))
+fmod = pointwise("fmod", np.fmod, lambda g, _y, _a, _b: g, lambda g, y, a, b: -g * rint((a - y) / b))
 
 
 def _constant_power(x: Any, exponent: float) -> Any:
@@ -167,7 +167,7 @@ sign: Primitive = pointwise("sign", np.sign, zero)
 floor: Primitive = pointwise("floor", np.floor, zero, symbol="⌊{0}⌋")
 ceil = pointwise("ceil", np.ceil, zero, symbol="⌈{0}⌉")
 trunc: Primitive = pointwise("trunc", np.trunc, zero)
-rint = pointwise("rint", np.rint, zero)
+rint: Primitive = pointwise("rint", np.rint, zero)
 round_ = pointwise("round", lambda x, decimals=0: np.round(x, decimals), zero)
 heaviside = pointwise("heaviside", np.heaviside, zero, lambda g, _y, x, _h: where(equal(x, 0), g, 0.0))
 copysign: Primitive = pointwise("copysign", np.copysign, lambda g, _y, a, b: g * copysign(1.0, b) * sign(a), zero)

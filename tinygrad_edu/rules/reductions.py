@@ -218,7 +218,9 @@ squared_norm = Primitive("squared_norm", _squared_norm, lambda g, _y, x: 2 * g *
 
 def one_hot(target: Any, classes: int, axis: int, dtype: Any) -> Any:
     """Ones at the target classes along the axis, zeros elsewhere."""
-    return (np.expand_dims(target, axis) == np.arange(classes).reshape((-1,) + (1,) * (target.ndim - axis))).astype(dtype)
+    out = np.zeros((*target.shape, classes), dtype)
+    out.reshape(-1, classes)[np.arange(target.size), target.reshape(-1)] = 1
+    return out if axis == target.ndim else np.moveaxis(out, -1, axis)
 
 
 def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
