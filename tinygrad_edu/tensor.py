@@ -263,9 +263,9 @@ nor column: use a.reshape(5, 1), or a.col().
         if self.requires_grad and recording():
             frame = sys._getframe(1)
             if frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM:  # array[i] = t: NumPy takes the number alone
-                # (a TypeError would be swallowed by NumPy)
-                raise GradientError("array[i] = t: a plain array keeps the number and forgets how it was made, so the gradient "
-                                    "would be lost. Collect the Tensors in a list and join them: Z = np.stack(values).")
+                # (NumPy raises a ValueError of its own, with this as its cause)
+                raise DetachError("array[i] = t: a plain array keeps the number and forgets how it was made, so the gradient "
+                                  "would be lost. Collect the Tensors in a list and join them: Z = np.stack(values).")
         return float(self.item())
 
     def __int__(self) -> int:
