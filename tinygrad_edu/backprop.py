@@ -126,16 +126,26 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
             rule_a, rule_b = op.rules  # type: ignore[union-attr]
             if type(a) is Tensor and rule_a is not None:
                 d = rule_a(g, y, x, z)
-                if type(d) is type(x) is not ndarray:
+                if type(d) is type(x) and (type(d) is not ndarray or (d.dtype is x.dtype and d.shape == x.shape)):
                     old = get(a)
-                    grads[a] = d if old is None else old + d
+                    if old is None:
+                        grads[a] = d
+                    elif type(old) is not ndarray or old.size < _SMALL:
+                        grads[a] = old + d
+                    else:
+                        _add(grads, a, d)
                 else:
                     _give(grads, a, d, x)
             if type(b) is Tensor and rule_b is not None:
                 d = rule_b(g, y, x, z)
-                if type(d) is type(z) is not ndarray:
+                if type(d) is type(z) and (type(d) is not ndarray or (d.dtype is z.dtype and d.shape == z.shape)):
                     old = get(b)
-                    grads[b] = d if old is None else old + d
+                    if old is None:
+                        grads[b] = d
+                    elif type(old) is not ndarray or old.size < _SMALL:
+                        grads[b] = old + d
+                    else:
+                        _add(grads, b, d)
                 else:
                     _give(grads, b, d, z)
         elif len(args) == 1 and not op.variadic:  # type: ignore[union-attr]
@@ -151,9 +161,14 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                 d = in_blocks(rule, (g, y, x), params or {})  # type: ignore[arg-type]
             else:
                 d = rule(g, y, x) if params is None else rule(g, y, x, **params)  # type: ignore[misc]
-            if type(d) is type(x) is not ndarray:
+            if type(d) is type(x) and (type(d) is not ndarray or (d.dtype is x.dtype and d.shape == x.shape)):
                 old = get(a)
-                grads[a] = d if old is None else old + d
+                if old is None:
+                    grads[a] = d
+                elif type(old) is not ndarray or old.size < _SMALL:
+                    grads[a] = old + d
+                else:
+                    _add(grads, a, d)
             else:
                 _give(grads, a, d, x)
         else:
@@ -170,13 +185,22 @@ def _give(grads: dict[Tensor, Any], a: Tensor, d: Any, value: Any) -> None:
             d = fit(d, value)
         elif d.dtype is not value.dtype:  # one number for all entries stays one number, as after sum()
             d = value.dtype.type(d)
-    old = grads.get(a)
-    if old is None:
+    if a in grads:
+        _add(grads, a, d)
+    else:
         grads[a] = d
-    elif type(old) is ndarray and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
-        np.add(old, d, out=old)  # nobody else can see the array
+
+
+def _add(grads: dict[Tensor, Any], a: Tensor, d: Any) -> None:
+    """A further contribution to the gradient of a; into the array itself where nobody else can see it."""
+    old = grads.get(a)
+    if type(old) is ndarray and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
+        np.add(old, d, out=old)
     else:
         grads[a] = old + d
+
+
+_SMALL = 1024  # entries below which a new array costs no more than adding in place
 
 
 def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None = None,
