@@ -393,6 +393,16 @@ def test_a_limit_of_all_results_together(capsys: Any, monkeypatch: pytest.Monkey
     assert "all results together have more than 10,000 entries" in error
 
 
+def test_an_index_within_an_index_is_read_once(capsys: Any) -> None:
+    depth = 60  # twice at each level would take longer than anybody waits
+    assert said(capsys, f"J = {'x[' * depth}0{']' * depth}", "x=[0,0]").startswith("J = 0\n")
+
+
+def test_a_question_ends_a_sentence(capsys: Any) -> None:
+    error = refused(capsys, "J = W @ X", "W=[[1,2,3]]", "X=[[1,2,3]]")
+    assert error.splitlines()[0].endswith("Did you mean W.T @ X, (3, 1) @ (1, 3)?")
+
+
 def test_a_file_that_is_too_large(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_line, "LARGEST_FILE", 100)
     monkeypatch.setattr(command_line, "MOST_ENTRIES", 4)

@@ -219,10 +219,10 @@ class Reader:
         except InputError:
             raise
         except (TinygradError, ArithmeticError, LookupError, TypeError, ValueError, MemoryError) as error:
-            message = str(error) or type(error).__name__
+            message = str(error).strip() or type(error).__name__
             if isinstance(error, TypeError) and "() " in message:  # Python's, about the arguments of a function
                 message = f"{getattr(operation, '__name__', 'function')}: {message.split('() ', 1)[1]}"
-            raise self.at(node, message if message.endswith(".") else f"{message}.") from None
+            raise self.at(node, message if message.endswith((".", "?", "!")) else f"{message}.") from None
         self.entries += np.size(value.value if type(value) is Tensor else value)
         if self.entries > MOST_ENTRIES_IN_ALL:
             raise self.at(node, f"all results together have more than {MOST_ENTRIES_IN_ALL:,} entries.")
@@ -420,16 +420,15 @@ class Reader:
         if isinstance(node, ast.Tuple):
             return tuple(self._index(item) for item in node.elts)
         if isinstance(node, ast.Slice):
-            return slice(*(None if part is None else self._whole(part) for part in (node.lower, node.upper, node.step)))
+            return slice(*(None if part is None else self._whole(part, self.visit(part))
+                           for part in (node.lower, node.upper, node.step)))
         value = self.visit(node)
-        if type(value) is Tensor and value.value.size == 1:
-            return self._whole(node)
         if isinstance(value, (list, np.ndarray, np.bool_)) or value is None or value is Ellipsis:
             return value
-        return self._whole(node)
+        return self._whole(node, value)
 
-    def _whole(self, node: ast.expr) -> int:
-        value = self._plain(self.visit(node))
+    def _whole(self, node: ast.expr, value: Any) -> int:
+        value = self._plain(value)
         if np.size(value) == 1 and not isinstance(value, (str, list, tuple)) and value is not None and value is not Ellipsis:
             number = float(np.reshape(value, ())[()])
             if number.is_integer():

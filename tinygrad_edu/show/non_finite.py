@@ -48,12 +48,12 @@ def _summary(value: Any) -> str:
 
 def _report(node: Tensor, names: dict[Tensor, str], variables: dict[int, str], where: str, bad: Any, extra: str,
             picked: tuple[int, ...] | None) -> NonFinite:
-    inputs: dict[str, Any] = {}
-    for a in node.args:
-        name = names[a] if type(a) is Tensor else name_constant(a, variables)
-        inputs[name] = a.value if type(a) is Tensor else a
-    op = node.op.name if node.op is not None else "leaf"
-    lines = [f"{where}: {names[node]} = {op}({', '.join(inputs)}) is the first that is not finite." if where == "forward"
+    operands = [names[a] if type(a) is Tensor else name_constant(a, variables) for a in node.args]
+    inputs = {name: a.value if type(a) is Tensor else a for name, a in zip(operands, node.args, strict=True)}
+    op, symbol = ("leaf", None) if node.op is None else (node.op.name, node.op.symbol)
+    infix = symbol is not None and "{" not in symbol and len(operands) == 2
+    formula = f" {symbol} ".join(operands) if infix else f"{op}({', '.join(operands)})"
+    lines = [f"{where}: {names[node]} = {formula} is the first that is not finite." if where == "forward"
              and node.op is not None else f"{where}: {extra}"]
     lines.append(f"  {'value' if where == 'forward' else 'gradient'}: {_summary(bad)}")
     lines += [f"  {name}: {_summary(value)}" for name, value in inputs.items()]
