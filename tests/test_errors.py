@@ -352,8 +352,7 @@ CALCULUS: dict[str, Row] = {
                        "grad(pair): the function returns 2 results, and only one number "
                        "has a gradient. Use jacobian or vjp, or has_aux=True for (number, extra)."),
     "grad-of-nothing": (lambda: tg.grad(lambda x: None)(1.0), GradientError,
-                        "grad(<lambda>): the function returns 0 results, and "
-                        "only one number has a gradient. Use jacobian or vjp, or has_aux=True for (number, extra)."),
+                        "<lambda>: the function returns None. Is a `return` missing?"),
     "argnums": (lambda: tg.grad(f, 1)(1.0), ValueError,
                 "f: argnums names argument 1, but 1 positional arguments are given. Pass the "
                 "arguments to differentiate by position."),

@@ -870,3 +870,20 @@ def test_remainders_where_the_quotient_rounds() -> None:
 
 def test_full_like_records_its_fill() -> None:
     assert tg.grad(lambda s: np.full_like(Tensor(np.ones((2, 2))), s).sum())(2.0) == 4
+
+
+def test_a_shut_gate_stops_infinite_gradients() -> None:
+    """sqrt has an infinite slope at 0; behind relu, maximum and clip it must not become 0 · inf = nan."""
+    with np.errstate(divide="ignore"):
+        for f in (tg.relu, lambda x: tg.maximum(x, 0.0), lambda x: tg.clip(x, 0.0, None)):
+            assert tg.grad(lambda x, f=f: tg.sqrt(f(x)))(-1.0) == 0
+            np.testing.assert_array_equal(tg.grad(lambda x, f=f: tg.sqrt(f(x)).sum())([-1.0, 4.0]), [0, 0.25])
+
+
+def test_what_is_no_function_is_told_at_once() -> None:
+    with pytest.raises(TypeError, match=r"give it a function, as in tg\.value_and_grad\(f\)\(x\); got float"):
+        tg.grad(3.0)
+    with pytest.raises(TypeError, match="'x' is no position"):
+        tg.grad(lambda x: x, argnums="x")(1.0)
+    with pytest.raises(tg.errors.GradientError, match=r"returns None\. Is a `return` missing"):
+        tg.grad(lambda x: None)(1.0)

@@ -183,6 +183,11 @@ def _entrywise() -> Iterator[Sample]:
     yield Sample("constant_power", "zero-base", (np.zeros(2),), {"exponent": 2}, numpy=lambda x, exponent: x * x)
     yield Sample("constant_power", "empty", (np.zeros((2, 0)),), {"exponent": 3}, numpy=lambda x, exponent: x**3)
     yield Sample("softplus", "beta", (x,), {"beta": 3.0}, numpy=lambda x, beta: np.log1p(np.exp(beta * x)) / beta)
+    for shape in ((), (1,), (3,), (2, 3), (0,), (2, 0)):
+        x = draw("gate", shape)
+        yield Sample("gate", text([shape]), (x, x > 0), numpy=lambda x, mask: x * mask)
+    yield Sample("gate", "broadcast", (draw("gate", (2, 1)), np.array([True, False, True])),
+                 numpy=lambda x, mask: x * mask)
     yield Sample("relu", "grad-at-zero", (zero_and_one,), {"grad_at_zero": 0.5}, numpy=lambda x, grad_at_zero: x,
                  smooth=False)
     for shape in UNARY_SHAPES:

@@ -96,6 +96,8 @@ class _Recording:
         else:
             with always_record():
                 result = f(*call, **kwargs)
+        if result is None:
+            raise GradientError(f"{getattr(f, '__name__', 'f')}: the function returns None. Is a `return` missing?")
         self.aux = None
         if has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -123,6 +125,8 @@ class _Recording:
         self.inputs: list[Tensor] = []
         builders: list[tuple[int, Callable[[Sequence[Any]], Any]]] = []
         for i in wanted:
+            if not isinstance(i, (int, np.integer)):
+                raise TypeError(f"argnums: {i!r} is no position. Give an integer, or a tuple of integers.")
             if not -len(args) <= i < len(args):
                 raise ValueError(f"{getattr(f, '__name__', 'f')}: argnums names argument {i}, but {len(args)} positional "
                                  "arguments are given. Pass the arguments to differentiate by position.")
@@ -189,6 +193,9 @@ class _Recording:
 
 
 def _name(prefix: str, f: Callable[..., Any]) -> str:
+    """What errors and reprs call a derivative of f; f must be a function."""
+    if not callable(f):
+        raise TypeError(f"{prefix}: give it a function, as in tg.{prefix}(f)(x); got {type(f).__name__}.")
     return f"{prefix}({getattr(f, '__name__', 'f')})"
 
 
