@@ -130,9 +130,10 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                     old = get(a)
                     if old is None:
                         grads[a] = d
-                    elif type(old) is not ndarray or old.size < _SMALL:
+                    elif type(old) is not ndarray:
                         grads[a] = old + d
                     else:
+                        old = None  # so that grads alone holds the array
                         _add(grads, a, d)
                 else:
                     _give(grads, a, d, x)
@@ -142,9 +143,10 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                     old = get(b)
                     if old is None:
                         grads[b] = d
-                    elif type(old) is not ndarray or old.size < _SMALL:
+                    elif type(old) is not ndarray:
                         grads[b] = old + d
                     else:
+                        old = None
                         _add(grads, b, d)
                 else:
                     _give(grads, b, d, z)
@@ -165,9 +167,10 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                 old = get(a)
                 if old is None:
                     grads[a] = d
-                elif type(old) is not ndarray or old.size < _SMALL:
+                elif type(old) is not ndarray:
                     grads[a] = old + d
                 else:
+                    old = None
                     _add(grads, a, d)
             else:
                 _give(grads, a, d, x)
@@ -194,7 +197,7 @@ def _give(grads: dict[Tensor, Any], a: Tensor, d: Any, value: Any) -> None:
 def _add(grads: dict[Tensor, Any], a: Tensor, d: Any) -> None:
     """A further contribution to the gradient of a; into the array itself where nobody else can see it."""
     old = grads.get(a)
-    if type(old) is ndarray and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
+    if type(old) is ndarray and old.size > _SMALL and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
         np.add(old, d, out=old)
     else:
         grads[a] = old + d

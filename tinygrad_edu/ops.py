@@ -24,8 +24,9 @@ from numpy.exceptions import AxisError
 
 from .errors import DTypeError, InPlaceError, ShapeError, ShapeWarning, UnsupportedError, name_of, variable_names
 from .modes import strict
+from .operators import infix, prefix
 from .rules import indexing, pointwise, products, reductions, shapes
-from .tensor import Primitive, Tensor, constant, infix, leaf, prefix
+from .tensor import Primitive, Tensor, constant, leaf
 
 Axis = int | Sequence[int] | None
 

@@ -398,7 +398,7 @@ class Primitive:
             y = y[()]
         if not tensors or not self.rules:
             return y
-        if not tracked or (modes.opened and _paused_here(self, args, y)):
+        if not tracked or (modes.opened and paused_here(self, args, y)):
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         return result(y, self, args, params or None)
 
@@ -411,7 +411,7 @@ class Primitive:
         return [_with_which(rule, i) for i in range(count)]
 
 
-def _paused_here(op: Primitive, args: tuple[Any, ...], y: Any) -> bool:
+def paused_here(op: Primitive, args: tuple[Any, ...], y: Any) -> bool:
     """Whether recording is off; called only when some mode is on, and checks shapes in strict mode."""
     if modes.here.strict and op.kind == "pointwise":
         refuse_rank_1(op.name, op.symbol, args, tuple(getattr(y, "shape", ())))
@@ -449,68 +449,3 @@ def in_blocks(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, 
         out[start : start + step] = piece
     assert out is not None
     return out.reshape(shape)
-
-
-# ---------------------------------------------------------------- operators: the shortest way to record
-
-_NUMBERS = frozenset((float, int, bool))
-
-
-def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
-    """The method for `self <op> other`, or for `other <op> self`."""
-    forward, symbol = op.forward, op.symbol
-
-    def method(self: Tensor, other: Any) -> Any:
-        kind = type(other)
-        if kind is Tensor:
-            value = other.value
-            tracked = self.requires_grad or other.requires_grad
-        else:
-            if kind not in _NUMBERS:
-                try:
-                    other = constant(other, op.name)
-                except DTypeError:
-                    if isinstance(other, (ndarray, str, bytes, complex, np.generic)):
-                        raise
-                    return NotImplemented
-            value = other
-            tracked = self.requires_grad
-        try:
-            y = forward(value, self.value) if swapped else forward(self.value, value)
-        except Exception as error:
-            args = (other, self) if swapped else (self, other)
-            raise explain_failure(op.name, symbol, args, error) from None
-        if not tracked or (modes.opened and _paused_here(op, (other, self) if swapped else (self, other), y)):
-            return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
-        t = new_object(Tensor)
-        t.value = y
-        t.grad = t.params = t.name = None
-        t.op = op
-        t.args = (other, self) if swapped else (self, other)
-        t.id = next_id()
-        t.requires_grad = True
-        return t
-
-    return method
-
-
-def prefix(op: Primitive) -> Callable[[Tensor], Any]:
-    """The method of one operand."""
-    forward, scalar, blocked = op.forward, op.scalar, op.blocked
-
-    def method(self: Tensor) -> Any:
-        value = self.value
-        if scalar is not None and type(value) is float64:
-            try:
-                y = float64(scalar(value))
-            except (ValueError, OverflowError):  # NumPy gives nan or inf, and warns
-                y = forward(value)
-        elif blocked and type(value) is ndarray and value.size >= LARGE:
-            y = in_blocks(forward, (value,), {})
-        else:
-            y = forward(value)
-        if not self.requires_grad or (modes.opened and not recording()):
-            return leaf(y, requires_grad=False, why="no_grad" if self.requires_grad else "constants")
-        return result(y, op, (self,), None)
-
-    return method
