@@ -221,12 +221,12 @@ def pull_recorded(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tenso
             node.grad = g
         if g is None:
             continue
-        op, args, params = node.op, node.args, node.params or {}
+        op, args, params = node.op, node.args, node.params
         assert op is not None
         y, operands = (node.value, [a.value if type(a) is Tensor else a for a in args]) if frozen else (node, args)
-        for rule, a in zip(op.rules_for(len(args)), args, strict=True):
+        for rule, a in zip(op.rules_for(len(args)) if op.variadic else op.rules, args):  # noqa: B905 - a hot loop
             if type(a) is Tensor and a.requires_grad and rule is not None and (path is None or a in path):
-                d = rule(g, y, *operands, **params)
+                d = rule(g, y, *operands) if params is None else rule(g, y, *operands, **params)
                 if type(d) is not Tensor or d.value.dtype is not a.value.dtype or (
                         d.value.shape != a.value.shape and d.value.ndim):
                     d = fit_recorded(d, a.value)

@@ -343,7 +343,10 @@ def _tangent_dict(r: _Recording, given: Sequence[Any]) -> tuple[dict[Tensor, Any
     tracked = recording() and any(type(t) is Tensor and t.requires_grad for t in given)
     moved: dict[Tensor, Any] = {}
     for i, (x, t) in enumerate(zip(r.inputs, given, strict=True)):
-        value = t.value if type(t) is Tensor else np.asarray(constant(t, "tangent"), x.dtype)[()]
+        if type(t) is ndarray and t.ndim and t.dtype is x.value.dtype:
+            value = t
+        else:
+            value = t.value if type(t) is Tensor else np.asarray(constant(t, "tangent"), x.dtype)[()]
         if value.shape != x.shape:
             raise ShapeError(f"jvp: tangent {i + 1} has shape {value.shape}, its primal {x.shape}. They must be equal: a "
                              "tangent says how each entry moves.")
@@ -379,7 +382,9 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
                                 "a Hessian. Return one number.")
         given, _ = flatten(tangents)
         moved, tracked = _tangent_dict(r, given)
-        grads: dict[Tensor, Any] = {r.outputs[0]: leaf(seed(r.outputs[0], None, _name("hvp", f)), requires_grad=False)}
+        y = r.outputs[0]
+        start = y.dtype.type(1) if not y.ndim else seed(y, None, _name("hvp", f))
+        grads: dict[Tensor, Any] = {y: leaf(start, requires_grad=False)}
         with always_record():
             pull_recorded(r.graph.nodes, grads, r.path)
             gradients = [fit_recorded(grads[x], x.value) if x in grads else leaf(np.zeros_like(x.value)) for x in r.inputs]
