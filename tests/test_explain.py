@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.backprop import pull
+from tinygrad_edu.rules import TABLE
 from tinygrad_edu.show.chain_rule import Explanation, explain
 from tinygrad_edu.show.names import name_nodes
 from tinygrad_edu.show.notation import (
@@ -149,6 +150,67 @@ def test_M32_the_sum_over_examples_of_a_gradient() -> None:
     assert row == "dw = dJ/dw = X @ (dJ/dt2)ᵀ = [[−0.333333], [−0.833333]] (2, 3) @ (3, 1) → (2, 1)"
     assert "= X⁽¹⁾ dt2⁽¹⁾ + X⁽²⁾ dt2⁽²⁾ + X⁽³⁾ dt2⁽³⁾" in lines(e)
     np.testing.assert_allclose(e.gradients["dw"], X @ (A.numpy() - Y).T / 3, rtol=1e-12)
+
+
+def by_name(explanation: Explanation, name: str) -> str:
+    """The backward row of a name, as text."""
+    (row,) = (row for row in explanation.backward if row.name == name)
+    return " = ".join(side.text for side in row.sides if side is not None)
+
+
+@pytest.mark.parametrize("cost", ["mean", "-1/m", "logits", "penalised"])
+def test_M23_the_convention_of_the_course(cost: str) -> None:
+    rng, m = np.random.default_rng(0), 5
+    X, Y = rng.normal(size=(2, m)), np.array([[0.0, 1, 1, 0, 1]])
+    w, b = Tensor(rng.normal(size=(2, 1))), Tensor(0.5)
+    Z = np.dot(w.T, X) + b
+    A = tg.sigmoid(Z)
+    L = Y * np.log(A) + (1 - Y) * np.log(1 - A)
+    if cost == "-1/m":
+        J = (-1 / m) * np.sum(L)
+    elif cost == "logits":
+        J = tg.binary_cross_entropy_with_logits(Z, Y)
+    else:
+        J = -np.mean(L) + (0.3 / (2 * m) * np.sum(w**2) if cost == "penalised" else 0.0)
+    ours, theirs = explain(J), explain(J, convention="course")
+    np.testing.assert_allclose(theirs.gradients["dZ"], A.data - Y, rtol=1e-12, atol=1e-12)  # dZ = A − Y
+    np.testing.assert_allclose(theirs.gradients["dZ"], m * ours.gradients["dZ"], rtol=1e-12)
+    for parameter in ("dw", "db"):  # dw = (1/m) X dZᵀ: the factor is written, the number is that of autodiff
+        np.testing.assert_array_equal(theirs.gradients[parameter], ours.gradients[parameter])
+        assert "(1/m)" in by_name(theirs, parameter[1:])
+    assert by_name(theirs, "Z").startswith("dZ = m dJ/dZ = ")
+    assert "m = 5" in theirs.text() and "m = 5" not in ours.text()
+    if cost == "logits":
+        assert "(σ(Z) − Y)" in by_name(theirs, "Z")
+    else:
+        assert "dA ⊙ A ⊙ (1 − A)" in by_name(theirs, "Z")
+    assert r"\frac{1}{m} \cdot X" in theirs.latex()
+
+
+def test_M23_the_convention_in_a_network() -> None:
+    rng, m = np.random.default_rng(1), 4
+    X, Y = rng.normal(size=(3, m)), rng.integers(0, 2, (1, m)).astype(float)
+    W1, b1 = Tensor(rng.normal(size=(4, 3))), Tensor(np.zeros((4, 1)))  # as many units as examples
+    W2, b2 = Tensor(rng.normal(size=(1, 4))), Tensor(np.zeros((1, 1)))
+    Z1 = W1 @ X + b1
+    A1 = np.tanh(Z1)
+    Z2 = W2 @ A1 + b2
+    J = tg.binary_cross_entropy_with_logits(Z2, Y)
+    found = explain(J, convention="course").gradients
+    dZ2 = 1 / (1 + np.exp(-Z2.data)) - Y
+    dZ1 = W2.data.T @ dZ2 * (1 - A1.data**2)
+    for key, expected in {"dZ2": dZ2, "dZ1": dZ1, "dA1": W2.data.T @ dZ2, "dW2": dZ2 @ A1.data.T / m, "dW1": dZ1 @ X.T / m,
+                           "db2": dZ2.sum(axis=1, keepdims=True) / m, "db1": dZ1.sum(axis=1, keepdims=True) / m}.items():
+        np.testing.assert_allclose(found[key], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_M23_without_a_mean_the_convention_changes_nothing() -> None:
+    x = Tensor([1.0, 2.0])
+    J = (x * x).sum()
+    plain, course = explain(J), explain(J, convention="course")
+    assert course.text().startswith(plain.text()) and "changes nothing" in course.text()
+    with pytest.raises(ValueError, match='write "course"'):
+        explain(J, convention="notes")
 
 
 def test_rows_as_examples() -> None:
@@ -558,6 +620,21 @@ def test_a_primitive_of_ones_own_is_written_by_its_symbol() -> None:
     assert text(expression(odd(a), LETTERS)) == "f_x{}(a)"
     for op in (star(a, b), hook(a), odd(a)):
         check_formula(latex(expression(op, LETTERS)))
+
+
+def test_symbols_hold_together() -> None:
+    x, t = Tensor([0.5, -1.0], name="x"), Tensor([1.0, 0.0], name="t", requires_grad=False)
+    error = tg.binary_cross_entropy_with_logits(x, t, reduction="none")
+    assert "⊙ (σ(x) − t)" in by_name(explain(error.sum()), "x")
+    between = tg.primitive(lambda g, y, a, b: g, lambda g, y, a, b: g, kind="pointwise", symbol="{0} ⊞ {1}")(lambda a, b: a + b)
+    assert text(expression(between(x, t) * t, {x: "x", t: "t"})) == "(x ⊞ t) ⊙ t"
+
+
+def test_every_symbol_has_a_latex_form() -> None:
+    for op in TABLE.values():
+        if op.symbol is not None:
+            x = [Expression("name", (), (2, 2), {"text": n, "latex": n, "strength": 50}) for n in "abc"][: len(op.rules)]
+            assert "?" not in latex(Expression(op.name, x, (2, 2), {"exponent": 3, "index": 0}, op.symbol)), op.name
 
 
 def test_a_formula_of_any_size_is_cut_short() -> None:

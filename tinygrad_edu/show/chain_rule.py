@@ -151,13 +151,16 @@ _COLUMNS = {
 }
 
 
-def explain(J: Tensor, wrt: Any = None, gradient: Any = None, max_rows: int = 80) -> Explanation:
+def explain(J: Tensor, wrt: Any = None, gradient: Any = None, max_rows: int = 80, convention: str | None = None
+            ) -> Explanation:
     """The chain rule of J, written out: forward, local derivatives and backward, symbols first, then the numbers.
 
     J : a recorded result. One number, or any shape with `gradient`, the weights of its entries; without either, what
     was computed forward is shown alone. wrt : a Tensor, a name, or a list of these; by default everything J was made
     from.
     max_rows : how many rows a table may have before its middle is left out.
+    convention : "course" writes the factor 1/m of a mean over m examples where courses write it: dZ, dA, ... of the values
+    of the examples are derivatives of the sum of the losses (m dJ/dZ, such as A − Y), and dW = (1/m) dZ Xᵀ has the factor.
 
     Single numbers get the product along each path (the sum over paths where a number is used more than once); arrays
     get formulas and shapes. `dJ/dx` is called `dx` for short. Nothing is changed: no `.grad` is written.
@@ -177,11 +180,13 @@ def explain(J: Tensor, wrt: Any = None, gradient: Any = None, max_rows: int = 80
     ...
       db = dJ/db = dJ/dv · dv/du · du/db = 3 · 1 · 2 = 6
     """
+    if convention not in (None, "course"):
+        raise ValueError(f'explain: convention={convention!r}: write "course", or leave it out.')
     if type(J) is not Tensor:
         raise TypeError(f"explain: {type(J).__name__} given. It takes a recorded result: run the forward pass on "
                         "Tensors, J = f(Tensor(...)), then explain(J).")
     with np.errstate(all="ignore"):
-        return _Reading(J, wrt, gradient, max(int(max_rows), 4)).explanation()
+        return _Reading(J, wrt, gradient, max(int(max_rows), 4), convention == "course").explanation()
 
 
 # ---------------------------------------------------------------- reading one graph
@@ -221,8 +226,10 @@ class _Kept(dict[Tensor, Any]):
 
 
 class _Reading:
-    def __init__(self, root: Tensor, wrt: Any, gradient: Any, max_rows: int) -> None:
+    def __init__(self, root: Tensor, wrt: Any, gradient: Any, max_rows: int, course: bool) -> None:
         self.root, self.max_rows = root, max_rows
+        self.examples = 1  # m, where dZ stands for m dJ/dZ
+        self.of_examples: set[Tensor] = set()  # these Z
         self.variables = variable_names()
         self.names = name_nodes(root, self.variables)
         self.final = self.names[root] if gradient is None else next(
@@ -244,6 +251,8 @@ class _Reading:
                                 "no_grad(), or from constants, .detach(), .data or .numpy(). Make the inputs Tensors.")
         if self.backwards:
             self._run_backward(gradient)
+            if course:
+                self._move_the_mean()
 
     def _asked(self, wrt: Any) -> list[Tensor]:
         found = []
@@ -333,8 +342,40 @@ class _Reading:
             self.paths[x] = min(sum(self.paths[u] for u in users), 10**6) if pure else 0
             self.factors[x] = min(sum(self.factors[u] + self.paths[u] for u in users), 10**6) if pure else 0
 
+    def _move_the_mean(self) -> None:
+        """The course's convention: find the mean over m examples, and what was computed for each example before it."""
+        means = {}
+        for t in Graph([self.root]).nodes:
+            g = self.grads.get(t)
+            if g is None or t.ndim or t.op is None or t.op.name not in ("mean", "sum") or type(t.args[0]) is not Tensor:
+                continue
+            m = t.args[0].size
+            if t.op.name == "sum":  # (1/m) Σ: what it is multiplied with says m
+                m = round(float(abs(1 / g))) if g and m > 1 else 1
+                m = m if m in t.args[0].shape and np.isclose(m * abs(g), 1) else 1
+            if m > 1:
+                means[t] = m
+        if len(set(means.values())) != 1:
+            self.remarks.append("There is no mean over examples here, or more than one, so the course's convention changes "
+                                "nothing.")
+            return
+        self.examples = next(iter(means.values()))
+        waiting = list(means)
+        seen = set(waiting)
+        for t in waiting:  # grows as it is read
+            for a in t.args:
+                if type(a) is Tensor and a.op is not None and a.requires_grad and a not in seen:
+                    seen.add(a)
+                    waiting.append(a)
+        m = self.examples
+        self.of_examples = {t for t in seen - set(means) if not self._hidden(t) and (m in t.shape or t.size == m)}
+        self.remarks.append(f"Convention of the course, m = {m}: for what is computed for each example, dZ is the derivative "
+                            "of the sum of the losses, m dJ/dZ; the factor 1/m stands with the parameters.")
+
     def _gradient(self, x: Tensor) -> Any:
+        """dJ/dx, or m times that where the convention says so."""
         g = self.grads.get(x)
+        g = g * x.dtype.type(self.examples) if x in self.of_examples and g is not None else g
         g = x.dtype.type(0) if g is None else g
         return g if np.shape(g) == x.shape else np.broadcast_to(g, x.shape)
 
@@ -412,7 +453,12 @@ class _Reading:
         """dJ/dx by its name; 1 for dJ/dJ."""
         if x is self.root and not self.weighted:
             return number(1)
+        if x in self.of_examples:
+            return self._short(x)
         return _derivative_name(self.final, self.names[x], shape=x.shape)
+
+    def _short(self, x: Tensor) -> Expression:
+        return name(f"d{self.names[x]}", x.shape, f"d{latex_name(self.names[x])}")
 
     def _step(self, y: Tensor, x: Tensor) -> _Step:
         """One factor of a product: the derivative of the number y by its operand x."""
@@ -510,8 +556,9 @@ class _Reading:
     # -- backward
 
     def _backward_row(self, x: Tensor) -> Row:
-        short = name(f"d{self.names[x]}", x.shape, f"d{latex_name(self.names[x])}")
-        title = _both(_derivative_name(self.final, self.names[x]))
+        short, title = self._short(x), _both(_derivative_name(self.final, self.names[x]))
+        if x in self.of_examples:
+            title = Formula(f"m {title.text}", rf"m \, {title.latex}")
         g = self._gradient(x)
         value = _value(g)
         symbols = numbers = shapes = None
@@ -581,8 +628,20 @@ class _Reading:
             gap = len(users) - len(products)
             return _plus(_with_gap(products, gap)), _plus(_with_gap(numbers, gap))
         uses = self.uses[x]
-        rules = [self._contribution(use, self._total(use.user), self._gradient(use.user)) for use in _ends(uses)]
+        rules = [self._with_m(x, use.user, self._contribution(use, self._total(use.user), self._gradient(use.user)))
+                 for use in _ends(uses)]
         return _added(_with_gap(rules, len(uses) - len(rules))), None
+
+    def _with_m(self, x: Tensor, user: Tensor, e: Expression) -> Expression:
+        """What a user adds to dx, where one of the two stands for m times the derivative and the other does not."""
+        inside, m = x in self.of_examples, number(self.examples)
+        if inside == (user in self.of_examples):
+            return e
+        if not inside:
+            return Expression("multiply", (name("(1/m)", (), r"\frac{1}{m}", FRACTION), e), e.shape)
+        if e.head == "divide" and text(e.operands[1]) == text(m):
+            return e.operands[0]
+        return simplified(Expression("multiply", (name("m", ()), e), e.shape))
 
     # -- shapes, and sums over examples
 

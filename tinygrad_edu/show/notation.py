@@ -203,6 +203,7 @@ STYLES: dict[str, Style] = {
     "positive": Style("+{0}", "+{0}", NEGATION, (PRODUCT,)),
     "scale": Style("{0} · {1}", r"{0} \cdot {1}", PRODUCT, (NEGATION, PRODUCT)),
     "multiply": Style("{0} ⊙ {1}", r"{0} \odot {1}", PRODUCT, (NEGATION, PRODUCT)),
+    "gate": Style("{0} ⊙ {1}", r"{0} \odot {1}", PRODUCT, (NEGATION, PRODUCT)),
     "divide": _FRACTION,
     "floor_divide": Style("⌊{0} / {1}⌋", r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor", ATOM, (NEGATION, POWER),
                           ATOM, (0, 0)),
@@ -212,6 +213,8 @@ STYLES: dict[str, Style] = {
     "square": Style("{0}²", "{0}^{{2}}", POWER, (CALL,)),
     "power": Style("{0}^{1}", "{0}^{{{1}}}", POWER, (CALL, ATOM), POWER, (CALL, 0)),
     "transpose": Style("{0}ᵀ", r"{0}^{{\top}}", POSTFIX, (POSTFIX,), POSTFIX, (ATOM,)),
+    "sigmoid_error": Style("σ({0}) − {1}", r"\sigma\left( {0} \right) - {1}", SUM, (0, PRODUCT)),
+    "squared_norm": Style("‖{0}‖²", r"\left\| {0} \right\|^{{2}}", POWER, (0,)),
     "sqrt": Style("√{0}", r"\sqrt{{{0}}}", POSTFIX, (ATOM,), ATOM, (0,)),
     "cbrt": Style("∛{0}", r"\sqrt[3]{{{0}}}", POSTFIX, (ATOM,), ATOM, (0,)),
     "floor": Style("⌊{0}⌋", r"\left\lfloor {0} \right\rfloor", ATOM, (0,)),
@@ -250,7 +253,7 @@ def superscript(written: str) -> str:
 _ASCII = {
     "·": "*", "⊙": "*", "−": "-", "→": "->", "∂": "d", "Σ": "sum", "Π": "prod", "σ": "sigmoid", "Φ": "Phi", "ᵀ": ".T",
     "√": "sqrt ", "∛": "cbrt ", "≥": ">=", "≤": "<=", "≠": "!=", "…": "...", "′": "'", "⌊": "floor(", "⌋": ")",
-    "⌈": "ceil(", "⌉": ")", "π": "pi",
+    "⌈": "ceil(", "⌉": ")", "π": "pi", "‖": "||",
 }
 _RAISED = {"⁻": "-", "⁽": "(", "⁾": ")", "ⁱ": "i", **{c: str(i) for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}}
 
@@ -329,7 +332,8 @@ def _own_style(e: Expression) -> Style | None:
     template = "".join(p if i in places else rf"\mathrm{{{{{_doubled(escaped(p))}}}}}" if p else ""
                        for i, p in enumerate(pieces))
     count = len(e.operands)
-    return Style(symbol, template, ATOM if closed else POSTFIX, (0 if closed else ATOM,) * count)
+    strength = ATOM if closed else POSTFIX if len(places) == 1 else SUM  # what stands between two operands may be a sum
+    return Style(symbol, template, strength, (0 if closed else ATOM,) * count)
 
 
 def _doubled(written: str) -> str:
