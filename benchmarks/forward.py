@@ -62,9 +62,10 @@ def lstm(e: Any, d: Data, Wx: Any, Wh: Any, b: Any) -> Any:
     """The squared last state, from primitives."""
     n = d.hidden
     h = c = e.zeros((d.m, n), d.X)
-    WxT, WhT = Wx.T, Wh.T
-    for x in d.X:
-        z = x @ WxT + h @ WhT + b
+    WhT = Wh.T
+    inputs = d.X @ Wx.T + b  # of all steps in one product: it does not wait for the state
+    for t in range(len(d.X)):
+        z = inputs[t] + h @ WhT
         c = e.sigmoid(z[:, n : 2 * n]) * c + e.sigmoid(z[:, :n]) * e.tanh(z[:, 2 * n : 3 * n])
         h = e.sigmoid(z[:, 3 * n :]) * e.tanh(c)
     return e.sum(h**2)

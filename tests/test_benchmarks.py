@@ -56,7 +56,7 @@ def test_operations_are_counted_right() -> None:
     ours = engines.load(engines.OURS)
     d = WORKLOADS["W1"].make()
     d.X, d.y = d.X.tolist(), d.y.tolist()
-    leaves = [ours.parameter(v) for p in d.params for v in p.ravel().tolist()]
+    leaves = [Tensor(v) for p in d.params for v in p.ravel().tolist()]
     J = forward.scalar_network(ours, d, *leaves)
     assert isinstance(J, Tensor)
     # the sums begin with 0 + ..., which is recorded too
