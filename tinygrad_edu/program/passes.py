@@ -1,0 +1,107 @@
+"""Passes over a program: small functions, program to program, that keep its meaning and leave less to read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..rules.pointwise import identity
+from ..tensor import Primitive
+from .program import Line, Name, Program, evaluate, names_in, renamed
+
+
+def _with(program: Program, lines: list[Line], by: dict[str, Any]) -> Program:
+    """The program with these lines, and names replaced in its outputs."""
+    return replace(program, lines=tuple(lines), outputs={k: renamed(v, by) for k, v in program.outputs.items()})
+
+
+def _line(line: Line, by: dict[str, Any]) -> Line:
+    if not by:
+        return line
+    return replace(line, operands=tuple(renamed(x, by) for x in line.operands),
+                   params={k: renamed(v, by) for k, v in line.params.items()})
+
+
+def fold_constants(program: Program) -> Program:
+    """Compute once what depends on no input and is a single number; it becomes a literal."""
+    by: dict[str, Any] = {}
+    lines = []
+    for line in program.lines:
+        line = _line(line, by)
+        if line.shape == () and line.operands and not any(True for _ in line.uses()):
+            value = evaluate(line.op, line.operands, line.params)
+            by[line.name] = np.asarray(value)[()]
+        else:
+            lines.append(line)
+    return _with(program, lines, by)
+
+
+def share(program: Program) -> Program:
+    """Compute the same thing once: a line equal to an earlier one is dropped, and its name replaced."""
+    by: dict[str, Any] = {}
+    seen: dict[Any, Name] = {}
+    lines = []
+    for line in program.lines:
+        line = _line(line, by)
+        key = (line.op, tuple(_key(x) for x in line.operands), tuple(sorted((k, _key(v)) for k, v in line.params.items())),
+               str(line.dtype))
+        if key in seen and not line.named:
+            by[line.name] = seen[key]
+            continue
+        seen.setdefault(key, line.name)
+        lines.append(line)
+    return _with(program, lines, by)
+
+
+def _key(x: Any) -> Any:
+    if isinstance(x, Name):
+        return "name", str(x)
+    if isinstance(x, (tuple, list)):
+        return (type(x).__name__, *(_key(item) for item in x))
+    if isinstance(x, slice):
+        return "slice", repr(x)
+    if isinstance(x, ndarray):
+        return "array", x.shape, str(x.dtype), x.tobytes()
+    return type(x).__name__, repr(x)
+
+
+def drop_unused(program: Program) -> Program:
+    """Leave out lines and constants that no output needs."""
+    needed: set[str] = set()
+    for out in program.outputs.values():
+        needed.update(names_in(out))
+    kept = []
+    for line in reversed(program.lines):
+        if line.name in needed:
+            kept.append(line)
+            needed.update(line.uses())
+    kept.reverse()
+    constants = {name: value for name, value in program.constants.items() if name in needed}
+    return replace(program, lines=tuple(kept), constants=constants)
+
+
+def forward_names(program: Program) -> Program:
+    """Read through lines that only repeat another value, unless a person named them."""
+    by: dict[str, Any] = {}
+    lines = []
+    for line in program.lines:
+        line = _line(line, by)
+        (same,) = line.operands if line.op is identity and len(line.operands) == 1 else (None,)
+        if isinstance(same, Name) and not line.named:
+            by[line.name] = same
+        else:
+            lines.append(line)
+    return _with(program, lines, by)
+
+
+def tidied(program: Program) -> Program:
+    """All passes that change no number: fold constants, read through repetitions, share, drop what is unused."""
+    for step in (fold_constants, forward_names, share, drop_unused):
+        program = step(program)
+    return program
+
+
+__all__ = ["Primitive", "drop_unused", "fold_constants", "forward_names", "share", "tidied"]

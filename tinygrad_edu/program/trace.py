@@ -1,0 +1,638 @@
+"""From a function to a program: run it once on its arguments, then run the chain rule on the record."""
+
+from __future__ import annotations
+
+import keyword
+import operator
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..backprop import Graph, pull_recorded, seed
+from ..calculus import flatten
+from ..errors import GradientError, NamesError, user_frame, variable_names
+from ..modes import always_record
+from ..rules import pointwise
+from ..rules.pointwise import identity
+from ..rules.shapes import broadcast_to, sum_to, transpose
+from ..tensor import Primitive, Tensor, constant, leaf
+from .passes import tidied
+from .program import Input, Line, Name, Program, names_in
+from .traced import Traced, origin, traced
+
+# ---------------------------------------------------------------- names
+
+
+def as_identifier(text: str) -> str:
+    """A name that Python accepts and that hides nothing: letters, digits and underscores, no keyword.
+
+    >>> from tinygrad_edu.program.trace import as_identifier
+    >>> as_identifier("Ws[0]"), as_identifier("lambda"), as_identifier("2 <b>"), as_identifier("λ")
+    ('Ws_0', 'lambda_', '_2_b', 'λ')
+    """
+    text = unicodedata.normalize("NFKC", text)[:60]
+    text = re.sub(r"\W+", "_", text).strip("_") if not text.isidentifier() else text
+    if not text or not text.isidentifier():
+        text = re.sub(r"[^0-9a-zA-Z_]", "", f"_{text}")
+    return f"{text}_" if keyword.iskeyword(text) or text in _RESERVED else text
+
+
+_RESERVED = {"np", "math", "numpy", "print", "float", "int", "range", "sum", "max", "min", "abs", "len", "__builtins__"}
+
+
+class _Watch:
+    """The variables a function binds to Tensors while it runs, in order, those of functions it calls too.
+
+    A variable bound again and again, as in a loop over layers, keeps all its Tensors.
+    """
+
+    def __init__(self, code: CodeType | None) -> None:
+        self.code = code
+        self.own: dict[str, list[Any]] = {}  # of the function
+        self.inner: dict[str, list[Any]] = {}  # of functions it calls
+        self.arrays: dict[str, Any] = {}  # plain arrays, by the variable that holds them
+        self._seen: dict[int, dict[str, Any]] = {}
+
+    def look(self, frame: FrameType) -> None:
+        seen = self._seen.setdefault(id(frame), {})
+        found = self.own if frame.f_code is self.code else self.inner
+        for name, held in frame.f_locals.items():
+            if seen.get(name) is held:
+                continue
+            seen[name] = held
+            if name.startswith("_"):
+                continue
+            if type(held) is Tensor:
+                found.setdefault(name, []).append(held)
+            elif type(held) is ndarray and held.ndim:
+                self.arrays.setdefault(name, held)
+
+    def leave(self, frame: FrameType) -> None:
+        self.look(frame)
+        self._seen.pop(id(frame), None)
+        for name, held in frame.f_locals.items():  # of containers only what they hold in the end
+            found = self.own if frame.f_code is self.code else self.inner
+            if type(held) is dict and len(held) <= 1000:
+                for key, item in held.items():
+                    if type(item) is Tensor and isinstance(key, str) and key.isidentifier():
+                        found.setdefault(key, []).append(item)
+            elif type(held) in (list, tuple) and len(held) <= 1000:
+                for i, item in enumerate(held):
+                    if type(item) is Tensor:
+                        found.setdefault(f"{name}_{i}", []).append(item)
+
+    def profile(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call":
+            caller = frame.f_back
+            if caller is not None and _is_users(caller, self.code):
+                self.look(caller)
+        elif event == "return" and _is_users(frame, self.code):
+            self.leave(frame)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        before = sys.getprofile()
+        sys.setprofile(self.profile)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+
+_HERE = __file__.removesuffix("program/trace.py").removesuffix("program\\trace.py")
+_NUMPY = np.__file__.removesuffix("__init__.py")
+
+
+def _is_users(frame: FrameType, code: CodeType | None) -> bool:
+    file = frame.f_code.co_filename
+    return frame.f_code is code or not (
+        file.startswith((_HERE, _NUMPY)) or frame.f_code.co_name.startswith("<"))
+
+
+class _Names:
+    """Gives every value a name of its own."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.of: dict[int, Name] = {}  # id(value) -> name
+        self.by_person: set[str] = set()
+        self.taken: set[str] = set(taken)
+        self.counts: dict[str, int] = {}
+
+    def claim(self, key: Any, wanted: str, by_person: bool) -> Name:
+        base = as_identifier(wanted)
+        name, k = base, 2
+        while name in self.taken:
+            name, k = f"{base}_{k}", k + 1
+        self.taken.add(name)
+        if by_person:
+            self.by_person.add(name)
+        self.of[id(key)] = Name(name)
+        return self.of[id(key)]
+
+    def short(self, key: Any, letter: str) -> Name:
+        while True:
+            self.counts[letter] = self.counts.get(letter, 0) + 1
+            name = f"{letter}{self.counts[letter]}"
+            if name not in self.taken and f"d{name}" not in self.taken:
+                return self.claim(key, name, False)
+
+
+# ---------------------------------------------------------------- tracing
+
+
+def trace(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, tidy: bool = True) -> Program:
+    """Record f on these arguments, and its backward pass, as a Program. f may also be a recorded result J.
+
+    args : numbers, arrays, Tensors, and nested dicts, lists and tuples of them. wrt : what to differentiate by, names
+    or positions of arguments; by default the Tensors among them, or all arrays of floats where none is a Tensor; () for
+    the forward pass alone. tidy : fold constants, share common subexpressions, and drop what is not used.
+
+    f is run once. Values are named by its arguments and local variables, gradients "d" + name.
+
+    Raises UnsupportedError where f decides a branch by a value, GradientError where the result is not one number, and
+    NamesError where `wrt` names no argument.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> from tinygrad_edu.program import trace
+    >>> def cost(w, x):
+    ...     z = w @ x
+    ...     return z * z
+    >>> print(trace(cost, np.ones(2), np.ones(2), wrt="w"))
+    cost(w, x):
+        z = matmul(w, x)
+        J = multiply(z, z)
+        # backward
+        t1 = multiply(1.0, z)
+        dz = add(t1, t1)
+        dw = multiply(dz, x)
+        return J, dw
+    """
+    program = _Tracing(f, args, wrt).program()
+    return tidied(program) if tidy else program
+
+
+def _argument_names(f: Any, count: int) -> list[str]:
+    code = getattr(f, "__code__", None)
+    start = 1 if hasattr(f, "__self__") else 0
+    names = list(code.co_varnames[start : code.co_argcount]) if code is not None else []
+    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code is not None and code.co_flags & 4 else "x"
+    return [names[i] if i < len(names) else f"{rest}{i - len(names) + 1}" for i in range(count)]
+
+
+def _leaf_names(tree: Any, name: str) -> list[str]:
+    """A name for every leaf that `flatten` finds: the key in a dict, a number in a list."""
+    if tree is None:
+        return []
+    if isinstance(tree, dict):
+        out = []
+        for key, item in tree.items():
+            out += _leaf_names(item, key if isinstance(key, str) and key.isidentifier() else f"{name}_{key}")
+        return out
+    if isinstance(tree, tuple) or (isinstance(tree, list) and len(flatten(tree)[0]) != 1) or (
+            isinstance(tree, list) and flatten(tree)[0][0] is not tree):
+        fields = getattr(tree, "_fields", None)
+        out = []
+        for i, item in enumerate(tree):
+            out += _leaf_names(item, fields[i] if fields else f"{name}_{i}")
+        return out
+    return [name]
+
+
+class _Tracing:
+    """One function on its way to a program."""
+
+    def __init__(self, f: Any, args: tuple[Any, ...], wrt: Any) -> None:
+        self.names = _Names()
+        self.watch: _Watch | None = None
+        self.extra: list[tuple[Any, str]] = []  # values that a given record names
+        self.arrays: dict[str, Any] = {}  # plain arrays the function can see, by the names it has for them
+        if type(f) is Tensor:
+            if args:
+                raise TypeError("trace: a recorded result takes no arguments. Write trace(J), or trace(f, *args).")
+            f, args = self._replay(f)
+        elif not callable(f):
+            raise TypeError(f"trace: {type(f).__name__} given. It takes a function and its arguments, or a recorded result.")
+        self.f, self.title = f, as_identifier(getattr(f, "__name__", "f"))
+        leaves, rebuild = flatten(args)
+        texts = [text for arg, name in zip(args, _argument_names(f, len(args)), strict=True)
+                 for text in _leaf_names(arg, name)]
+        own = getattr(f, "leaf_names", None)
+        texts = own if own is not None else texts
+        self.inputs: list[Any] = [_input(x) for x in leaves]
+        for given, t, text in zip(leaves, self.inputs, texts, strict=True):
+            given_name = given.name if type(given) is Tensor and given.name is not None else text
+            self.names.claim(t, given_name, True)
+        self.wanted = self._wanted(wrt, args, leaves)
+        code = getattr(f, "__code__", None)
+        if code is not None and own is None:
+            self.arrays |= _arrays_around(f, code)
+        self.watch = _Watch(code)
+        with always_record(), np.errstate(all="ignore"):
+            call = rebuild(self.inputs)
+            if own is None:
+                with self.watch.on():
+                    self.result = f(*call)
+            else:
+                self.result = f(*call)
+            self.arrays |= self.watch.arrays
+            self._differentiate()
+
+    def _replay(self, root: Tensor) -> tuple[Any, tuple[Any, ...]]:
+        """A function that computes again what was recorded, and the leaves as its arguments."""
+        variables = variable_names()
+        nodes = Graph([root]).nodes
+        for node in nodes:
+            for a in node.args:
+                if type(a) is ndarray and id(a) in variables:
+                    self.arrays.setdefault(variables[id(a)], a)
+        frame = user_frame()
+        if frame is not None:
+            for name, held in {**frame.f_globals, **frame.f_locals}.items():
+                if type(held) is ndarray and held.ndim and not name.startswith("_"):
+                    self.arrays.setdefault(name, held)
+        seen: set[Tensor] = set()
+        leaves: list[Tensor] = []
+        for node in [*nodes, root]:
+            for a in (*node.args, node):
+                if type(a) is Tensor and a.op is None and a not in seen:
+                    seen.add(a)
+                    leaves.append(a)
+        leaves.sort(key=lambda t: t.id)
+        extra = self.extra
+        tracked: dict[int, Tensor] = {}
+
+        def given(a: Any) -> Any:
+            """A constant array as a tracked value too, so that what is computed of it alone is recorded."""
+            if type(a) is not ndarray or a.dtype.kind != "f":
+                return a
+            if id(a) not in tracked:
+                tracked[id(a)] = leaf(traced(a, None))
+            return tracked[id(a)]
+
+        def again(*values: Any) -> Any:
+            made = dict(zip(leaves, values, strict=True))
+            for node in nodes:
+                assert node.op is not None
+                operands = [made[a] if type(a) is Tensor else given(a) for a in node.args]
+                made[node] = node.op(*operands, **(node.params or {}))
+                name = node.name or variables.get(id(node))
+                if name is not None:
+                    extra.append((made[node], name))
+            return made[root]
+
+        again.__name__ = root.name or variables.get(id(root)) or "J"
+        short = iter(range(1, len(leaves) + 1))
+        texts = [x.name or variables.get(id(x)) or f"x{next(short)}" for x in leaves]
+        again.leaf_names = texts  # type: ignore[attr-defined]
+        again.tracked = [x.requires_grad for x in leaves]  # type: ignore[attr-defined]
+        return again, tuple(leaves)
+
+    def _wanted(self, wrt: Any, args: Sequence[Any], leaves: Sequence[Any]) -> list[Tensor]:
+        tracked = getattr(self.f, "tracked", None)
+        possible = [t for t in self.inputs if type(t) is Tensor]
+        if wrt is None:
+            if tracked is not None:
+                return [t for t, yes in zip(self.inputs, tracked, strict=True) if yes]
+            tensors = [t for t, x in zip(self.inputs, leaves, strict=True) if type(x) is Tensor and x.requires_grad]
+            return tensors or possible
+        wanted: list[Tensor] = []
+        per_arg = [len(flatten(arg)[0]) for arg in args]
+        titles = _argument_names(self.f, len(args))
+        for w in wrt if isinstance(wrt, (tuple, list)) else (wrt,):
+            found: list[Any] = []
+            if isinstance(w, str):
+                found = [t for t in self.inputs if self.names.of[id(t)] == as_identifier(w)]
+                if not found and w in titles:
+                    i = titles.index(w)
+                    found = self.inputs[sum(per_arg[:i]) : sum(per_arg[: i + 1])]
+            elif isinstance(w, (int, np.integer)) and not isinstance(w, bool):
+                if -len(args) <= w < len(args):
+                    i = int(w) % len(args)
+                    found = self.inputs[sum(per_arg[:i]) : sum(per_arg[: i + 1])]
+            else:
+                found = [t for t, x in zip(self.inputs, leaves, strict=True) if x is w]
+            if not found:
+                known = ", ".join(self.names.of[id(t)] for t in possible)
+                raise NamesError(f"wrt: {w!r} is no argument of {self.title}. Its arrays are {known}.")
+            if not all(type(t) is Tensor for t in found):
+                raise GradientError(f"wrt: {w!r} holds integers or truth values, which have no derivative. Convert it with "
+                                    ".astype(float).")
+            wanted += found
+        return wanted
+
+    def _differentiate(self) -> None:
+        self.gradients: list[tuple[Tensor, Any]] = []  # node -> its complete gradient, in the order they are made
+        result = self.result
+        title = self.title
+        if not self.wanted:
+            self.root = result
+            return
+        if type(result) is not Tensor:
+            what = "None. Is a `return` missing?" if result is None else (
+                f"{type(result).__name__}. Return the cost J alone." if isinstance(result, (tuple, list, dict))
+                else f"{type(result).__name__}, which depends on no argument. Compute it with tg or NumPy functions.")
+            raise GradientError(f"{title}: the function returns {what}")
+        if result.size != 1:
+            raise GradientError(
+                f"{title}: the function returns shape {result.shape}, and only a single number has a gradient. Return "
+                ".sum() of it, or pass wrt=() for the forward pass alone.")
+        self.root = result
+        graph = Graph([result])
+        path = graph.depending_on(self.wanted)
+        start = leaf(traced(seed(result, None), None), name="dJ")
+        self.seed = start
+        grads: dict[Tensor, Any] = {result: start}
+        pull_recorded(list(graph.nodes), grads, path, keep=True)
+        for node in reversed(graph.nodes):
+            if node in path and node.grad is not None:
+                self.gradients.append((node, node.grad))
+                node.grad = None
+        for t in self.wanted:
+            d = grads.get(t)
+            if d is None:
+                d = leaf(np.zeros(t.shape, t.dtype)[()], requires_grad=False)
+            elif d.shape != t.shape:
+                d = (broadcast_to if not d.ndim else sum_to)(d, shape=t.shape)
+            self.gradients.append((t, d))
+
+    # -- writing it down
+
+    def program(self) -> Program:
+        """The lines, named."""
+        results, _ = flatten(self.result) if type(self.result) is not Tensor else ([self.result], None)
+        results = [r for r in results if type(r) is Tensor]
+        roots = [*results, *[g for _, g in self.gradients if type(g) is Tensor]]
+        self.by_value: dict[int, Tensor] = {}
+        forward, backward = self._nodes(results), []
+        known = set(forward)
+        for node in self._nodes(roots):
+            if node not in known:
+                backward.append(node)
+        for t in (*forward, *backward):
+            for a in (*t.args, t):
+                if type(a) is Tensor:
+                    self.by_value.setdefault(id(a.value), a)
+        for t in self.inputs:
+            self.by_value[id(t.value if type(t) is Tensor else t)] = t
+        self._name_forward(forward, results)
+        self.lines: list[Line] = []
+        self.constants: dict[Name, Any] = {}
+        self.sources: dict[int, Any] = {}
+        self.kept: list[Any] = []  # what ids are looked up by must stay alive
+        if self.gradients:
+            self.names.taken.add("dJ")
+        for node in forward:
+            self._write(node, "forward")
+        self._name_gradients()
+        if self.gradients:
+            self.names.of[id(self.seed)] = Name(self.seed_name)
+            self.lines.append(Line(Name(self.seed_name), identity, (self._literal(self.seed.value),), {}, self.seed.shape,
+                                   self.seed.dtype, "backward", True))
+        self._write_backward(backward)
+        outputs: dict[str, Any] = {}
+        for r in results:
+            outputs[str(self.names.of[id(r)])] = self.names.of[id(r)]
+        for t in self.wanted:
+            outputs[f"d{self.names.of[id(t)]}"] = self.gradient_name[id(t)]
+        inputs = tuple(Input(self.names.of[id(t)], t.shape, t.dtype) for t in self.inputs)
+        return Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(results))
+
+    def _nodes(self, roots: Iterable[Any]) -> list[Tensor]:
+        """Everything recorded that roots were made from, also by way of untracked arrays, oldest first."""
+        waiting: list[Any] = [r for r in roots if type(r) is Tensor]
+        seen: set[int] = set()
+        nodes: list[Tensor] = []
+        while waiting:
+            x = waiting.pop()
+            if id(x) in seen:
+                continue
+            seen.add(id(x))
+            if type(x) is Tensor and x.op is not None:
+                nodes.append(x)
+                waiting += [a for a in x.args if type(a) is Tensor]
+        nodes.sort(key=lambda t: t.id)
+        return nodes
+
+    def _name_forward(self, nodes: list[Tensor], results: list[Any]) -> None:
+        inside = set(nodes)
+        claimed = self.names.of
+        for node in nodes:
+            if node.name is not None:
+                self.names.claim(node, node.name, True)
+        for node, name in self.extra:
+            if type(node) is Tensor and node in inside and id(node) not in claimed:
+                self.names.claim(node, name, True)
+        final = results[0] if len(results) == 1 else None
+        watch = self.watch
+        for bindings in (watch.own, watch.inner) if watch is not None else ():
+            for name, held in bindings.items():
+                held = [x for x in dict.fromkeys(held) if x in inside and id(x) not in claimed]
+                last = [x for x in held if x is final]
+                several = [x for x in held if x is not final]
+                for x in last:
+                    self.names.claim(x, name, True)
+                for i, x in enumerate(several):
+                    plain = len(several) == 1 and not last
+                    self.names.claim(x, name if plain else f"{name}{i + 1}", True)
+        if final is not None and id(final) not in claimed:
+            self.names.claim(final, "J", True)
+        short = iter(x for x in ("u", "v", "p", "q", "r", "s") if x not in self.names.taken)
+        between = [node for node in nodes if id(node) not in claimed]
+        few = len(between) <= 6 - sum(x in self.names.taken for x in ("u", "v", "p", "q", "r", "s"))
+        few = few and not any(node.ndim for node in between)
+        for node in between:
+            if few:
+                self.names.claim(node, next(short), False)
+            else:
+                self.names.short(node, "t")
+
+    def _name_gradients(self) -> None:
+        """Settle the names of the gradients before any line between them takes one."""
+        self.gradient_name: dict[int, Name] = {}
+        for node, _ in self.gradients:
+            own = self.names.of[id(node)]
+            name, k = f"d{own}", 2
+            while name in self.names.taken and not (node is self.root and name == "dJ"):
+                name, k = f"d{own}_{k}", k + 1
+            self.names.taken.add(name)
+            if own in self.names.by_person:
+                self.names.by_person.add(name)
+            self.gradient_name[id(node)] = Name(name)
+        self.seed_name = self.gradient_name.get(id(self.root), Name("dJ")) if self.gradients else Name("dJ")
+
+    def _write_backward(self, nodes: list[Tensor]) -> None:
+        """The backward lines; a gradient that is another one's value gets a line that says so."""
+        waiting = [(node, d) for node, d in self.gradients if node is not self.root]
+        inside = set(nodes)
+        first: dict[int, Name] = {}
+        after: dict[int, list[tuple[Tensor, Any]]] = {}
+        for node, d in waiting:
+            if id(d) in first or d not in inside:
+                after.setdefault(id(d), []).append((node, d))
+            else:
+                first[id(d)] = self.gradient_name[id(node)]
+        for node in nodes:
+            if id(node) in first:
+                self.names.of[id(node)] = first[id(node)]
+            self._write(node, "backward")
+            for owner, d in after.pop(id(node), ()):
+                self._alias(owner, d)
+        for pairs in after.values():
+            for owner, d in pairs:
+                self._alias(owner, d)
+
+    def _alias(self, owner: Tensor, d: Any) -> None:
+        name = self.gradient_name[id(owner)]
+        self.lines.append(Line(name, identity, (self._operand(d, "backward"),), {}, owner.shape, owner.dtype, "backward",
+                               name in self.names.by_person))
+
+    def _write(self, node: Tensor, kind: str) -> None:
+        assert node.op is not None
+        operands = tuple(self._operand(a, kind) for a in node.args)
+        params = {key: self._parameter(value, kind) for key, value in (node.params or {}).items()}
+        name = self.names.of.get(id(node)) or self.names.short(node, "t")
+        self.lines.append(Line(name, node.op, operands, params, node.shape, node.dtype, kind, name in self.names.by_person))
+
+    def _literal(self, value: Any) -> Any:
+        value = np.asarray(value)[()]
+        return value
+
+    def _operand(self, a: Any, kind: str) -> Any:
+        """A name or a literal."""
+        if type(a) is Tensor:
+            if id(a) in self.names.of:
+                return self.names.of[id(a)]
+            found = self._array(a.value, kind)
+            if isinstance(found, Name):
+                self.names.of[id(a)] = found
+            return found
+        return self._array(a, kind)
+
+    def _array(self, x: Any, kind: str) -> Any:
+        """The name of an untracked array: that of a Tensor's value, of a line of its own, or of a constant."""
+        if not isinstance(x, ndarray):
+            return x
+        seen = origin(x)
+        if seen is not None:
+            found = self._from_source(seen, kind)
+            if found is not None:
+                return found
+        if not x.ndim:
+            return np.asarray(x)[()]
+        if id(x) in self.sources:
+            return self.sources[id(x)]
+        found = self._constant(np.array(x), kind)
+        self.sources[id(x)] = found
+        self.kept.append(x)
+        return found
+
+    def _constant(self, value: Any, kind: str) -> Name:
+        """The name of a constant array: a variable's, where one holds it; what was made of one is written out."""
+        for name, known in self.constants.items():
+            if _same(known, value):
+                return name
+        value.flags.writeable = False
+        for text, known in self.arrays.items():
+            if _same(known, value):
+                name = self.names.claim(value, text, True)
+                self.constants[name] = value
+                return name
+        for known in self.arrays.values():
+            for op, operands, made in ((pointwise.subtract, (1,), _complement), (pointwise.negative, (), operator.neg),
+                                       (transpose, (), np.transpose)):
+                if known.dtype.kind == "f" and known.ndim and _same(made(known), value):
+                    base = self._constant(np.array(known), kind)
+                    name = self.names.short(value, "t")
+                    self.lines.append(Line(name, op, (*operands, base), {}, value.shape, value.dtype, kind))
+                    self.kept.append(value)
+                    return name
+        name = self.names.short(value, "c")
+        self.constants[name] = value
+        return name
+
+    def _from_source(self, x: Traced, kind: str) -> Any:
+        if id(x) in self.by_value:
+            return self.names.of.get(id(self.by_value[id(x)]))
+        if id(x) in self.sources:
+            return self.sources[id(x)]
+        source = x.source
+        if type(source) is Traced:  # a view of all of it
+            same = (source.shape == x.shape and source.dtype == x.dtype
+                    and source.__array_interface__["data"] == x.__array_interface__["data"] and source.strides == x.strides)
+            found = self._from_source(source, kind) if same or np.array_equal(source, x) else None
+        elif source is None:
+            found = None
+        else:
+            function, inputs, params = source
+            operands = tuple(self._parameter(a, kind) for a in inputs)
+            if not any(True for _ in names_in(operands)):
+                return None
+            name = self.names.short(x, "t")
+            settings = {key: self._parameter(value, kind) for key, value in params.items()}
+            self.lines.append(Line(name, _primitive(function), operands, settings, x.shape, x.dtype, kind))
+            found = name
+        if found is not None:
+            self.sources[id(x)] = found
+            self.kept.append(x)
+        return found
+
+    def _parameter(self, value: Any, kind: str) -> Any:
+        if isinstance(value, ndarray):
+            return self._array(value, kind)
+        if type(value) is Tensor:
+            return self._operand(value, kind)
+        if type(value) in (tuple, list):
+            return type(value)(self._parameter(item, kind) for item in value)
+        return value
+
+
+def _complement(a: Any) -> Any:
+    return 1 - a
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=b.dtype.kind == "f")
+
+
+def _arrays_around(f: Any, code: CodeType) -> dict[str, Any]:
+    """The plain arrays a function can see without being given them."""
+    found = {name: f.__globals__[name] for name in code.co_names if name in getattr(f, "__globals__", {})}
+    for name, cell in zip(code.co_freevars, getattr(f, "__closure__", None) or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+    return {name: x for name, x in found.items() if type(x) is ndarray and x.ndim}
+
+
+def _input(x: Any) -> Any:
+    """A tracked Tensor around an argument, so that everything done to it is recorded; integers stay an array."""
+    value = x.value if type(x) is Tensor else constant(x, "argument")
+    if not hasattr(value, "shape"):
+        value = np.float64(value)
+    value = np.asarray(value)
+    if value.dtype.kind == "f":
+        return leaf(traced(value, None))
+    return traced(value, None)
+
+
+@cache
+def _primitive(function: Any) -> Primitive:
+    """A NumPy function without derivative, as a primitive."""
+    name = getattr(function, "__name__", "function")
+    if isinstance(function, np.ufunc):
+        own = getattr(pointwise, name, None)
+        if isinstance(own, Primitive):
+            return own
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        name = f"{owner.__name__}.{name}"
+    return Primitive(name, function)
