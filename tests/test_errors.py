@@ -635,3 +635,13 @@ def test_foreign_types_get_their_turn() -> None:
         _ = t.no_such_attribute
     with pytest.raises(AttributeError):
         t.surname = "x"  # a misspelt attribute is not silently accepted
+
+
+def test_names_of_other_libraries_are_translated() -> None:
+    t = Tensor([1.0, 2.0])
+    with pytest.raises(AttributeError, match=r"Tensor has no attribute 'view'\. Write t\.reshape\(\.\.\.\)\."):
+        _ = t.view
+    with pytest.raises(AttributeError, match=r"no attribute 'arctan'\. Functions that are no methods"):
+        _ = t.arctan
+    assert not hasattr(t, "__array_interface__")
+    assert t.tolist() == [1.0, 2.0]

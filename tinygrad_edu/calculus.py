@@ -245,7 +245,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """The gradient of a function that returns one number. See value_and_grad for the arguments.
+    """The gradient of a function that returns one number, as a function of the same arguments.
+
+    argnums : which positional arguments to differentiate by; an int gives that argument's gradient, a tuple a tuple of
+    gradients. Arguments may be nested dicts, lists and tuples of arrays. has_aux : f returns (number, extra), and the
+    result is (gradient, extra).
 
     >>> import tinygrad_edu as tg
     >>> square = lambda x: x * x

@@ -1571,7 +1571,7 @@ def _on_values(function: Any) -> Callable[..., Any]:
 def _nearest(name: str) -> str:
     skip = {*_ON_VALUES, *(ufunc.__name__ for ufunc in _VALUE_UFUNCS)}
     known = sorted({f.__name__ for f in [*UFUNCS, *FUNCTIONS]} - skip)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.75)
     return f" Nearest that works: {', '.join('np.' + n for n in near)}." if near else ""
 
 

@@ -223,6 +223,10 @@ nor column: use a.reshape(5, 1), or a.col().
             message += f" Did you mean {name}.T?"
         raise ShapeError(message)
 
+    def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
+        return self.value.tolist()
+
     def zero_grad(self) -> None:
         """Forget the gradient: the next backward() starts from nothing."""
         self.grad = None
@@ -247,6 +251,12 @@ nor column: use a.reshape(5, 1), or a.col().
         raise NotImplementedError("backprop.py, which needs this module, puts the walk here")
 
     # -- to Python and NumPy
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked only for what is not there: name what does it here."""
+        here = _ELSEWHERE.get(name)
+        hint = f" Write {here}." if here else " Functions that are no methods are called as tg.name(t) or np.name(t)."
+        raise AttributeError(f"Tensor has no attribute {name!r}." + (hint if not name.startswith("_") else ""))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         if self.requires_grad and recording():
@@ -317,8 +327,18 @@ nor column: use a.reshape(5, 1), or a.col().
 
         def __neg__(self) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
-        def __getattr__(self, name: str) -> Any: ...
 
+
+# what other libraries call it -> what to write here
+_ELSEWHERE = {
+    "view": "t.reshape(...)", "unsqueeze": "t.expand_dims(axis)", "permute": "t.transpose(...)", "clone": "t.copy()",
+    "clamp": "t.clip(low, high)", "norm": "np.sqrt((t**2).sum())", "t": "t.T", "dim": "t.ndim", "pow": "t**p",
+    "cpu": "t, which is on the CPU", "cuda": "t: this engine works on the CPU", "double": "t.astype(np.float64)",
+    "float": "t.astype(np.float32)", "cat": "np.concatenate([...])", "fill": "t.data = np.full(t.shape, value)",
+    "requires_grad_": "t.requires_grad = True, or Tensor(t.data)", "data_ptr": "t.data.ctypes.data",
+    "nonzero": "np.nonzero(t)", "argpartition": "np.argpartition(t, k)", "sub": "a - b", "mul": "a * b", "add": "a + b",
+    "div": "a / b", "mm": "a @ b", "bmm": "a @ b", "retain_grad": "t.grad: every result keeps its gradient",
+}
 
 new_object = object.__new__
 
@@ -353,7 +373,7 @@ class Primitive:
     forward : computes the value: `forward(*arrays, **params)`.
     rules : one function per operand, `rule(g, y, *operands, **params)`, giving dJ/d(operand) from g = dJ/dy and the
         output y; None where there is no derivative. The contract of a rule heads `tinygrad_edu/rules`.
-    kind : how forward mode reads the same rules: "pointwise" (the rule itself on the tangent), "linear" and "bilinear"
+    kind : how forward mode reads the same rules: "pointwise" (the rule itself on the tangent), "linear" and "multilinear"
         (the primitive on the tangent), "general" (the vjp of the vjp).
     symbol : how it is written: an infix sign, or a template such as "{0}ᵀ".
     scalar : the same function for one number, from the math module, where that is faster.
