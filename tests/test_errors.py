@@ -641,7 +641,6 @@ def test_names_of_other_libraries_are_translated() -> None:
     t = Tensor([1.0, 2.0])
     with pytest.raises(AttributeError, match=r"Tensor has no attribute 'view'\. Write t\.reshape\(\.\.\.\)\."):
         _ = t.view
-    with pytest.raises(AttributeError, match=r"no attribute 'arctan'\. Functions that are no methods"):
-        _ = t.arctan
-    assert not hasattr(t, "__array_interface__")
+    assert not hasattr(t, "unsqueeze")
+    assert not hasattr(Tensor, "__getattr__")  # it would slow down every attribute
     assert t.tolist() == [1.0, 2.0]

@@ -1717,6 +1717,27 @@ def _reshape_method(t: Tensor, *shape: Any) -> Any:
     return reshape(t, *shape)
 
 
+# what other libraries call it -> what to write here
+_ELSEWHERE = {
+    "view": "t.reshape(...)", "unsqueeze": "t.expand_dims(axis)", "permute": "t.transpose(...)", "clone": "t.copy()",
+    "clamp": "t.clip(low, high)", "norm": "np.sqrt((t**2).sum())", "t": "t.T", "dim": "t.ndim", "pow": "t**p",
+    "cpu": "t, which is on the CPU", "cuda": "t: this engine works on the CPU", "double": "t.astype(np.float64)",
+    "float": "t.astype(np.float32)", "cat": "np.concatenate([...])", "fill": "t.data = np.full(t.shape, value)",
+    "requires_grad_": "t.requires_grad = True, or Tensor(t.data)", "data_ptr": "t.data.ctypes.data",
+    "nonzero": "np.nonzero(t)", "argpartition": "np.argpartition(t, k)", "sub": "a - b", "mul": "a * b", "add": "a + b",
+    "div": "a / b", "mm": "a @ b", "bmm": "a @ b", "retain_grad": "t.grad: every result keeps its gradient",
+}
+
+
+def _elsewhere(name: str, here: str) -> property:
+    """An attribute that is not there, and says what is. (A __getattr__ would slow down every attribute of Tensor.)"""
+
+    def refuse(t: Tensor) -> Any:
+        raise AttributeError(f"Tensor has no attribute {name!r}. Write {here}.")
+
+    return property(refuse)
+
+
 def _install_methods() -> None:
     operators = {
         "add": pointwise.add, "sub": pointwise.subtract, "mul": pointwise.multiply, "truediv": pointwise.divide,
@@ -1747,6 +1768,8 @@ def _install_methods() -> None:
     )
     for name in own.split():
         methods[name] = globals()[name]
+    for name, here in _ELSEWHERE.items():
+        setattr(Tensor, name, _elsewhere(name, here))
     for name, function in methods.items():
         setattr(Tensor, name, function)
 

@@ -252,12 +252,6 @@ nor column: use a.reshape(5, 1), or a.col().
 
     # -- to Python and NumPy
 
-    def __getattr__(self, name: str) -> Any:
-        """Asked only for what is not there: name what does it here."""
-        here = _ELSEWHERE.get(name)
-        hint = f" Write {here}." if here else " Functions that are no methods are called as tg.name(t) or np.name(t)."
-        raise AttributeError(f"Tensor has no attribute {name!r}." + (hint if not name.startswith("_") else ""))
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
         if self.requires_grad and recording():
             raise DetachError("Tensor to ndarray: the gradient would be lost. Use np.stack([...]) or "
@@ -328,17 +322,6 @@ nor column: use a.reshape(5, 1), or a.col().
         def __neg__(self) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
 
-
-# what other libraries call it -> what to write here
-_ELSEWHERE = {
-    "view": "t.reshape(...)", "unsqueeze": "t.expand_dims(axis)", "permute": "t.transpose(...)", "clone": "t.copy()",
-    "clamp": "t.clip(low, high)", "norm": "np.sqrt((t**2).sum())", "t": "t.T", "dim": "t.ndim", "pow": "t**p",
-    "cpu": "t, which is on the CPU", "cuda": "t: this engine works on the CPU", "double": "t.astype(np.float64)",
-    "float": "t.astype(np.float32)", "cat": "np.concatenate([...])", "fill": "t.data = np.full(t.shape, value)",
-    "requires_grad_": "t.requires_grad = True, or Tensor(t.data)", "data_ptr": "t.data.ctypes.data",
-    "nonzero": "np.nonzero(t)", "argpartition": "np.argpartition(t, k)", "sub": "a - b", "mul": "a * b", "add": "a + b",
-    "div": "a / b", "mm": "a @ b", "bmm": "a @ b", "retain_grad": "t.grad: every result keeps its gradient",
-}
 
 new_object = object.__new__
 
