@@ -887,3 +887,28 @@ def test_what_is_no_function_is_told_at_once() -> None:
         tg.grad(lambda x: x, argnums="x")(1.0)
     with pytest.raises(tg.errors.GradientError, match=r"returns None\. Is a `return` missing"):
         tg.grad(lambda x: None)(1.0)
+
+
+def test_vjp_keeps_its_own_primals() -> None:
+    a = np.array([1.0, 1.0, 1.0])
+    _, pull = tg.vjp(lambda x: x * x, a)
+    a[0] = 100
+    np.testing.assert_array_equal(pull(np.ones(3))[0], [2, 2, 2])
+
+
+def test_attributes_of_a_model_are_named_in_errors() -> None:
+    class Model:
+        def __init__(self) -> None:
+            self.W1 = Tensor(np.ones((4, 3)))
+            self.params = {"b1": Tensor(np.ones((2, 1)))}
+
+        def product(self, X: Any) -> Any:
+            return self.W1 @ X
+
+        def sum(self, X: Any) -> Any:
+            return X + self.params["b1"]
+
+    with pytest.raises(tg.errors.ShapeError, match=r"W1 \(4, 3\) @ X \(4, 5\)"):
+        Model().product(np.ones((4, 5)))
+    with pytest.raises(tg.errors.ShapeError, match=r"X \(4, 5\) \+ b1 \(2, 1\)"):
+        Model().sum(np.ones((4, 5)))

@@ -288,6 +288,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pull([1.0, 10.0])
     (array([ 2., 40.]),)
     """
+    arrays, rebuild = flatten(primals)  # pull may be called later: what the caller changes meanwhile must not count
+    primals = rebuild([x.copy() if type(x) is ndarray else x for x in arrays])
     r = _Recording(f, primals, {}, tuple(range(len(primals))), has_aux)
 
     def pull_back(gradient: Any = None) -> Any:

@@ -197,20 +197,29 @@ def variable_names(frame: FrameType | None = None) -> dict[int, str]:
             for name, held in list(scope.items()):
                 if name.startswith("_") or not name.isidentifier():  # pytest's @py_assert3
                     continue
-                if hasattr(held, "shape"):
-                    names.setdefault(id(held), name)
-                elif type(held) is dict and len(held) <= 1000:
-                    for key, item in held.items():
-                        if isinstance(key, str) and key.isidentifier() and hasattr(item, "shape"):
-                            names.setdefault(id(item), key)
-                elif type(held) in (list, tuple) and len(held) <= 1000:
-                    for i, item in enumerate(held):
-                        if hasattr(item, "shape"):
-                            names.setdefault(id(item), f"{name}[{i}]")
+                if name == "self":  # a model's self.W1 is called W1
+                    for key, item in list(getattr(held, "__dict__", {}).items()):
+                        _note(names, key, item)
+                else:
+                    _note(names, name, held)
         if not frame.f_code.co_name.startswith("<") or frame.f_code.co_name == "<module>":
             break
         frame = frame.f_back
     return names
+
+
+def _note(names: dict[int, str], name: str, held: Any) -> None:
+    """Name an array, or the arrays in a dict or list."""
+    if hasattr(held, "shape"):
+        names.setdefault(id(held), name)
+    elif type(held) is dict and len(held) <= 1000:
+        for key, item in held.items():
+            if isinstance(key, str) and key.isidentifier() and hasattr(item, "shape"):
+                names.setdefault(id(item), key)
+    elif type(held) in (list, tuple) and len(held) <= 1000:
+        for i, item in enumerate(held):
+            if hasattr(item, "shape"):
+                names.setdefault(id(item), f"{name}[{i}]")
 
 
 def name_of(operand: Any, names: dict[int, str], default: str) -> str:
