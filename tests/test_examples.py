@@ -31,13 +31,17 @@ def example(which: int) -> ModuleType:
     return importlib.import_module(file.stem)
 
 
+# those that print derivatives by hand beside autodiff's
+WITH_TABLES = [file for file in FILES if number(file) in (1, 2, 3, 4, 5, 6, 7, 10, 11)]
+
+
 def test_all_are_here() -> None:
     assert [number(file) for file in FILES[:7]] == [1, 2, 3, 4, 5, 6, 7]
     listed = re.findall(r"\[(\d\d_\w+\.py)\]\(\1\)", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
     assert listed == [file.name for file in FILES]
 
 
-@pytest.mark.parametrize("file", FILES[:7], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", WITH_TABLES, ids=lambda file: file.stem)
 def test_runs_as_a_program(file: Path, tmp_path: Path) -> None:
     arguments = SHORT.get(number(file), [])
     if number(file) in (1, 6):
@@ -53,13 +57,13 @@ def test_runs_as_a_program(file: Path, tmp_path: Path) -> None:
     assert all(path.parts[0] == "pictures" for path in left), left  # nothing is written where nobody asked
 
 
-@pytest.mark.parametrize("file", FILES[:7], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", WITH_TABLES, ids=lambda file: file.stem)
 def test_main_takes_arguments(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         example(number(file)).main(["--help"])
     assert stop.value.code == 0
     usage = capsys.readouterr().out
-    assert ("--plot" in usage) == (number(file) in (1, 2, 4, 6))
+    assert ("--plot" in usage) == (number(file) in (1, 2, 4, 6, 10, 11))
     assert ("--iterations" in usage) == (number(file) in SHORT)
 
 
@@ -113,18 +117,20 @@ def test_02_test_patches_share_no_pixel_with_training_patches() -> None:
 
 
 @pytest.mark.parametrize(("which", "arguments", "file"), [
-    (2, ["--iterations", "5"], "logistic_regression.png"), (4, ["--iterations", "50"], "shallow_network.png")])
+    (2, ["--iterations", "5"], "logistic_regression.png"), (4, ["--iterations", "50"], "shallow_network.png"),
+    (10, [], "mse_against_cross_entropy.png"), (10, [], "learning_rates.png"), (11, [], "vanishing_gradients.png"),
+    (11, [], "gradient_flow.png")])
 def test_plots(which: int, arguments: list[str], file: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     example(which).main([*arguments, "--plot", str(tmp_path / "new")])
     assert (tmp_path / "new" / file).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("which", [2, 4])
+@pytest.mark.parametrize("which", [2, 4, 10, 11])
 def test_plots_without_matplotlib(which: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                   capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    example(which).main(["--iterations", "2", "--plot", str(tmp_path)])
+    example(which).main([*(["--iterations", "2"] if which in SHORT else []), "--plot", str(tmp_path)])
     assert "matplotlib is not installed" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
@@ -178,3 +184,34 @@ def test_06_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_07_matrix_calculus(capsys: pytest.CaptureFixture[str]) -> None:
     example(7).main([])
     assert re.search(r"∂α/∂x = yᵀA +1×4 ", capsys.readouterr().out)
+
+
+def test_10_learning_speed(capsys: pytest.CaptureFixture[str]) -> None:
+    example(10).main([])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "squared error (2.0, 2.0) 0.9820 0.0173 232 epochs 0.2028" in said
+    assert "cross-entropy (2.0, 2.0) 0.9820 0.9820 17 epochs 0.0120" in said
+    assert "the largest that can work is 2/λ = 0.078768" in said
+    assert said.count("saturated: ") == 1  # with cross-entropy it is not
+
+
+def test_11_vanishing_gradients(capsys: pytest.CaptureFixture[str]) -> None:
+    example(11).main([])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "10 / 1 6.17e+05 2.28e+00 2.94e-01 1.50e-06" in said
+    assert "vanishing: mean |δ| falls" in said and "exploding: mean |δ| grows" in said
+    assert "σ′ is largest at z = 0, where it is 0.25" in said
+
+
+def test_pathologies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    example(1)  # puts the directory on the path
+    importlib.import_module("pathologies").main(["--plot", str(tmp_path)])
+    said = " ".join(capsys.readouterr().out.split())
+    for kind in ("symmetric: all units", "dead: 15 of the 20 units", "saturated: g′(z)"):
+        assert kind in said
+    assert "four layers without activation: 48% of the points right four layers with tanh: 100%" in said
+    sizes = [float(size) for size in re.findall(r"λ = [\d.]+ ‖W‖ = ([\d.]+)", said)]
+    assert len(sizes) == 3 and sizes == sorted(sizes, reverse=True)
+    pictures = {file.name for file in tmp_path.iterdir() if file.read_bytes().startswith(b"\x89PNG")}
+    assert pictures == {"symmetry.png", "dead_relu.png", "saturation.png", "linear_layers.png", "penalty.png"}

@@ -61,7 +61,7 @@ def test_delta_norms_and_slopes(name: str) -> None:
         assert layer.delta_mean == np.mean(np.abs(Z.grad))
         slope = tg.elementwise_grad(g)(Z.data)
         steepest = np.max(np.abs(tg.elementwise_grad(g)(np.linspace(-8, 8, 16001))))
-        assert layer.saturation == np.mean(np.abs(slope) < 0.05 * steepest)
+        assert layer.saturation == np.mean(np.abs(slope) < 0.1 * steepest)
         assert (layer.units, layer.examples) == (Z.shape[0], 20)
     assert flow.layers[0].shape == (5, 20)
 
@@ -79,7 +79,7 @@ def test_any_network(names: list[str], m: int, seed: int) -> None:
         np.testing.assert_array_equal(layer.delta, Z.grad)
         assert layer.dead is None or layer.dead == tuple(np.flatnonzero((Z.data <= 0).all(axis=1)))
     for text in flow.warnings:
-        assert text in str(flow)
+        assert text in " ".join(str(flow).split())
 
 
 def test_norms_of_parameters_and_nothing_is_written() -> None:
@@ -359,7 +359,7 @@ def test_an_activation_of_one_s_own() -> None:
     _, X, W, b = random_arrays()
     (layer,) = gradient_flow(half_squares(wave(W @ X + b))).layers
     assert layer.activation == "wave"
-    assert layer.saturation == np.mean(np.abs(np.cos((W @ X + b).data)) < 0.05)
+    assert layer.saturation == np.mean(np.abs(np.cos((W @ X + b).data)) < 0.1)
 
 
 # ---------------------------------------------------------------- names
@@ -425,7 +425,7 @@ def test_vanishing() -> None:
     (text,) = flow.warnings
     assert "in layer 10 (z of A)" in text
     assert f"{float(f'{ratio:.3g}'):,.0f} times" in text
-    assert f"({ratio ** (1 / 9):.3g} times per layer)" in text
+    assert f" times smaller, {ratio ** (1 / 9):.3g} times with each layer" in text
     assert "σ′ is at most ¼: use tanh or ReLU" in text
     A, _ = network((30,) * 11, [np.tanh] * 10, m=64, scale=0.05)
     (text,) = gradient_flow(half_squares(A)).warnings
@@ -435,7 +435,8 @@ def test_vanishing() -> None:
 def test_vanishing_names_what_stops_it() -> None:
     A, _ = network((20, 20, 20, 1), [np.tanh, np.tanh, np.tanh], scale=30.0)
     flow = gradient_flow(half_squares(0.001 * A))
-    assert kinds(flow) == {"saturated"} or any("is saturated." in text for text in flow.warnings)
+    assert kinds(flow) == {"saturated", "vanishing"}
+    assert "Most of layer 1 is saturated." in flow.warnings[0]
     W1, W2 = Tensor(np.ones((4, 2))), Tensor(np.ones((1, 4)))
     Z1 = W1 @ np.ones((2, 5)) - 10.0
     Z2 = W2 @ tg.relu(Z1)
@@ -449,7 +450,7 @@ def test_exploding() -> None:
     flow = gradient_flow(half_squares(A))
     assert kinds(flow) - {"dead"} == {"exploding"}
     ratio = flow.layers[0].delta_mean / flow.layers[-1].delta_mean
-    assert f"{ratio ** (1 / 6):.3g} times per layer" in flow.warnings[0]
+    assert f" times larger, {ratio ** (1 / 6):.3g} times with each layer" in flow.warnings[0]
     assert "in layer 1: " in flow.warnings[0]
 
 
@@ -459,30 +460,31 @@ def test_dead() -> None:
     assert flow.layers[0].dead == (1, 4)
     assert flow.layers[1].dead is None
     assert [text for text in flow.warnings if text.startswith("dead")] == [
-        "dead: 2 of the 6 units of layer 1 are 0 for each of the 20 examples, so their weights get no gradient. Use a smaller "
-        "learning rate, biases that are not far below 0, or leaky_relu."]
+        "dead: 2 of the 6 units of layer 1 pass nothing for any of the 20 examples, so their weights get no gradient. Use a "
+        "smaller learning rate, biases that are not far below 0, or leaky_relu or elu."]
     A, _ = network((3, 6, 2), [tg.relu, tg.sigmoid], m=1)
     assert gradient_flow(half_squares(A)).layers[0].dead  # a unit that is off for the only example tells nothing
     assert "dead" not in kinds(gradient_flow(half_squares(A)))
 
 
 def test_saturated_hidden_layer() -> None:
-    A, Zs = network((10, 10, 1), [np.tanh, tg.sigmoid], scale=None)
+    A, _ = network((10, 10, 1), [np.tanh, tg.sigmoid])
     assert not gradient_flow(half_squares(A)).warnings
     A, Zs = network((10, 10, 10, 1), [np.tanh, np.tanh, np.tanh], scale=5.0)
     flow = gradient_flow(np.sum(tg.log(2 + A)))
-    saturated = [text for text in flow.warnings if text.startswith("saturated")]
-    assert len(saturated) == 2  # the last one is followed by a logarithm
-    assert f"flat in {np.mean(1 - np.tanh(Zs[0].data) ** 2 < 0.05):.0%} of the places of layer 1" in saturated[0]
+    shares = [f"{np.mean(1 - np.tanh(Z.data) ** 2 < 0.1):.0%} of the entries of {layer}, tanh"
+              for layer, Z in zip(flow.layers, Zs, strict=True)]
+    (saturated,) = [text for text in flow.warnings if text.startswith("saturated")]
+    assert f"stops δ at {shares[0]}; {shares[1]}. Start from smaller weights" in saturated  # a logarithm takes the last one
 
 
 def test_saturated_output() -> None:
     """With squared errors σ′ stops the learning of a wrong answer; with cross-entropy it is cancelled."""
-    w, b = Tensor(5.0), Tensor(5.0)
+    w, b = Tensor(2.0), Tensor(2.0)
     a = tg.sigmoid(w * 1.0 + b)
     flow = gradient_flow(0.5 * (a - 0.0) ** 2)
     assert kinds(flow) == {"saturated"}
-    assert "cross-entropy as the cost cancels g′" in flow.warnings[0]
+    assert "with cross-entropy as the cost, g′ cancels" in flow.warnings[0]
     assert not gradient_flow(-np.log(1 - a)).warnings
 
 
@@ -511,7 +513,7 @@ def test_many_layers_are_told_in_short() -> None:
     assert len(flow.layers) == 200
     assert len(str(flow).splitlines()) < 85
     assert "140 more" in str(flow)
-    assert "dead: 196 more layers." in flow.warnings
+    assert "3 of the 3 units of layer 4; and 196 more layers pass nothing" in " ".join(flow.warnings)
 
 
 # ---------------------------------------------------------------- figures

@@ -8,6 +8,7 @@ where no activation follows. Layers are found in the recorded graph, also where 
 from __future__ import annotations
 
 import html
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,10 +23,11 @@ from ..tensor import Primitive, Tensor
 from .names import name_nodes, nodes_of
 from .scopes import groups_of
 
-TINY = 0.05  # a slope below this share of the activation's steepest counts as flat
+TINY = 0.1  # a slope below this share of the activation's steepest counts as flat
 TOO_FLAT = 0.5  # share of flat places from which a layer counts as saturated
-MOST_ROWS = 60  # of the table, and texts of one kind
-MOST_TEXTS = 4
+WIDTH = 110  # of a line of text
+MOST_ROWS = 60  # of the table
+MOST_NAMED = 4  # layers in one warning
 TOO_SMALL = 1e-3  # mean |δ| below this share of the last layer's: vanishing; above its inverse: exploding
 
 
@@ -48,7 +50,7 @@ class Layer:
     number : from 1 on, in the order of the forward pass. name : of z. activation : what takes z ("linear" where nothing
     does). shape : of z. units, examples : how many, None where the graph does not tell the axes apart.
     delta : dJ/dz, an array of that shape; delta_norm : ‖δ‖, over all units and examples; delta_mean : mean |δ|.
-    saturation : share of places where g′(z) is below 5 % of its largest possible value, None for a linear layer.
+    saturation : share of places where g′(z) is below 10 % of its largest possible value, None for a linear layer.
     dead : the numbers of the units whose ReLU passes nothing for any example; None for other activations.
     parameters : by name, the Norms of weights and biases. same : whether all units compute the same and get the same δ.
     """
@@ -135,7 +137,9 @@ class GradientFlow:
             cells = [cell.ljust(w) if head in left else cell.rjust(w)
                      for head, cell, w in zip(rows[0], row, widths, strict=True)]
             lines.append(("  " + "  ".join(cells)).rstrip())
-        return "\n".join(lines + [f"! {text}" for text in self.warnings])
+        for text in self.warnings:
+            lines += textwrap.wrap(text, WIDTH, initial_indent="! ", subsequent_indent="  ", break_on_hyphens=False)
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -207,7 +211,7 @@ def gradient_flow(J: Tensor, gradient: Any = None, unit_axis: int | None = None)
     are columns, -1 for X @ W, where they are rows.
 
     Per layer: ‖δ‖ and mean |δ| with δ = dJ/dz (the 1/m of the cost included), the share of places where the activation
-    is flat (g′ below 5 % of its largest value), the dead units of a ReLU, the norms of weights and of their derivatives.
+    is flat (g′ below 10 % of its largest value), the dead units of a ReLU, the norms of weights and of their derivatives.
     `.warnings` says in words what is wrong. Nothing is changed: no `.grad` is written.
 
     Names of layers are the given ones, else variables, else scopes, else what the output is called, else numbers.
@@ -741,10 +745,10 @@ def _is_saturated(layer: Layer) -> bool:
             and layer.saturation > TOO_FLAT)
 
 
-def _joined(layers: list[Layer]) -> str:
+def _joined(layers: list[Layer], write: Callable[[Layer], str] = str) -> str:
     """The layers by name, a few of them."""
-    shown = [str(x) for x in layers[:4]]
-    return ", ".join(shown) + (f" and {len(layers) - 4} more" if len(layers) > 4 else "")
+    more = len(layers) - MOST_NAMED
+    return "; ".join(write(x) for x in layers[:MOST_NAMED]) + (f"; and {more} more layers" if more > 0 else "")
 
 
 def _warnings(layers: list[Layer]) -> Iterator[str]:
@@ -753,11 +757,28 @@ def _warnings(layers: list[Layer]) -> Iterator[str]:
         yield (f"not finite: δ of {_joined(strange)} has entries that are nan or infinite. find_nan(J) names the first "
                "value that is not finite.")
     yield from _vanishing_or_exploding([x for x in layers if np.isfinite(x.delta_norm)], layers[-1])
-    about = [[text for x in layers if (text := write(x)) is not None] for write in (_dead, _saturated, _symmetric)]
-    for kind, texts in zip(("dead", "saturated", "symmetric"), about, strict=True):
-        yield from texts[:MOST_TEXTS]
-        if len(texts) > MOST_TEXTS:
-            yield f"{kind}: {len(texts) - MOST_TEXTS} more layers."
+    dead = [x for x in layers if x.dead and x.examples is not None and x.examples > 1]
+    if dead:
+        yield (f"dead: {_joined(dead, lambda x: f'{len(x.dead or ())} of the {x.units} units of {x}')} pass nothing for any of "
+               f"the {dead[0].examples} examples, so their weights get no gradient. Use a smaller learning rate, biases that "
+               "are not far below 0, or leaky_relu or elu.")
+    saturated = [x for x in layers if _is_saturated(x)]
+    hidden = [x for x in saturated if not x.last]
+    if hidden:
+        yield (f"saturated: g′(z) is nearly 0 and stops δ at {_joined(hidden, _flat_share)}. Start from smaller weights "
+               "(variance 1/n for n inputs), and scale the inputs.")
+    for x in saturated:
+        if x.last:
+            yield (f"saturated: g′(z) is nearly 0 and stops δ at {_flat_share(x)}. Where the answer is wrong it hardly learns; "
+                   "with cross-entropy as the cost, g′ cancels.")
+    same = [x for x in layers if x.same]
+    if same:
+        yield (f"symmetric: all units compute the same and get the same δ in {_joined(same)}, so they stay equal for ever and "
+               "count as one. Start from random weights.")
+
+
+def _flat_share(x: Layer) -> str:
+    return f"{x.saturation:.0%} of the entries of {x}, {x.activation}"
 
 
 def _vanishing_or_exploding(layers: list[Layer], last: Layer) -> Iterator[str]:
@@ -772,16 +793,16 @@ def _vanishing_or_exploding(layers: list[Layer], last: Layer) -> Iterator[str]:
     if least.delta_mean < TOO_SMALL * last.delta_mean:
         between = [x for x in layers if x.number >= least.number]
         yield (f"vanishing: mean |δ| falls from {_short(last.delta_mean)} in {last} to {_short(least.delta_mean)} in {least}: "
-               f"{_fold(last.delta_mean / least.delta_mean, last.number - least.number)} smaller. {_remedy(between)}")
+               f"{_fold(last.delta_mean / least.delta_mean, 'smaller', last.number - least.number)}. {_remedy(between)}")
     if most.delta_mean * TOO_SMALL > last.delta_mean:
         yield (f"exploding: mean |δ| grows from {_short(last.delta_mean)} in {last} to {_short(most.delta_mean)} in {most}: "
-               f"{_fold(most.delta_mean / last.delta_mean, last.number - most.number)} larger. Start from smaller weights "
+               f"{_fold(most.delta_mean / last.delta_mean, 'larger', last.number - most.number)}. Start from smaller weights "
                "(variance 1/n, or 2/n with ReLU, for n inputs), or clip the gradient.")
 
 
-def _fold(factor: float, steps: int) -> str:
-    text = f"{_short(factor)} times"
-    return f"{text} ({_short(factor ** (1 / steps))} times per layer)" if steps > 1 else text
+def _fold(factor: float, word: str, steps: int) -> str:
+    text = f"{_short(factor)} times {word}"
+    return f"{text}, {_short(factor ** (1 / steps))} times with each layer" if steps > 1 else text
 
 
 def _remedy(layers: list[Layer]) -> str:
@@ -790,33 +811,9 @@ def _remedy(layers: list[Layer]) -> str:
         if x.dead and x.units is not None and 2 * len(x.dead) >= x.units:
             return f"Most units of {x} are dead."
         if _is_saturated(x):
-            return f"{str(x).capitalize()} is saturated."
+            return f"Most of {x} is saturated."
     names = [x.activation for x in layers[:-1]]
     if names and 2 * names.count("sigmoid") >= len(names):
         return "σ′ is at most ¼: use tanh or ReLU in hidden layers, with weights of variance 1/n or 2/n for n inputs."
     return ("Start from larger weights (variance 1/n, or 2/n with ReLU, for n inputs), or let values skip layers, as in "
             "x + f(x).")
-
-
-def _dead(x: Layer) -> str | None:
-    if not x.dead or x.examples is None or x.examples < 2:
-        return None
-    count = "all" if len(x.dead) == x.units else str(len(x.dead))
-    return (f"dead: {count} of the {x.units} units of {x} are 0 for each of the {x.examples} examples, so their weights get no "
-            "gradient. Use a smaller learning rate, biases that are not far below 0, or leaky_relu.")
-
-
-def _saturated(x: Layer) -> str | None:
-    if not _is_saturated(x):
-        return None
-    text = f"saturated: {x.activation} is flat in {x.saturation:.0%} of the places of {x}, where g′(z) ≈ 0 stops δ. "
-    if x.last:
-        return text + "Where its answer is wrong it hardly learns; cross-entropy as the cost cancels g′."
-    return text + "Start from smaller weights (variance 1/n for n inputs), and scale the inputs."
-
-
-def _symmetric(x: Layer) -> str | None:
-    if not x.same:
-        return None
-    return (f"symmetric: all {x.units} units of {x} compute the same and get the same δ, so they stay equal for ever and count "
-            "as one. Start from random weights.")
