@@ -1,0 +1,1140 @@
+"""Backward passes with one rule altered: the search behind `compare`.
+
+A wrong gradient is explained by finding a backward pass that differs from the right one in a single place and gives the
+same numbers. The place is any edge of the recorded graph, and what can differ there is read off the rule of that edge:
+the rule is recorded, and each operation in that record is left out, applied twice, turned round, or given another
+operand. The altered part is then handed down by the engine's own walk. There is no list of networks or of messages: a
+sentence is made from the operation that was altered and from the names in the graph.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..backprop import Graph, fit, pull, seed
+from ..modes import always_record
+from ..rules import TABLE
+from ..tensor import Primitive, Tensor, leaf
+from .notation import (
+    Expression,
+    expression,
+    name,
+    number,
+    number_text,
+    recorded_rule,
+    shape_text,
+    simplified,
+    stand_in,
+    text,
+)
+
+LONGEST = 70  # characters of a factor in a sentence
+SECONDS = 20.0  # of searching; more is left unexplained, and said so
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "silu", "elu", "gelu", "sin", "exp")
+_PARAMETERS: dict[str, dict[str, Any]] = {"leaky_relu": {"slope": 0.01}, "elu": {"alpha": 1.0}}
+_ARITHMETIC = {"add", "subtract", "multiply", "divide", "negative", "positive", "identity", "where", "gate", "square"}
+
+
+# ---------------------------------------------------------------- what things are called
+
+@dataclass
+class Vocabulary:
+    """The student's names: of recorded values, and of constant arrays by id."""
+
+    names: Mapping[Tensor, str]
+    constants: Mapping[int, str]
+
+    def of(self, node: Any) -> Expression:
+        """A value in terms of what has a name."""
+        return expression(node, self.names, self.constants)
+
+    def written(self, node: Tensor) -> str:
+        """The same as text, or the operation and its shape where that would be long."""
+        found = text(self.of(node))
+        return found if len(found) <= LONGEST else f"the {_name_of_operation(node)} of shape {shape_text(node.shape)}"
+
+
+def _name_of_operation(node: Tensor) -> str:
+    return "value" if node.op is None else node.op.name
+
+
+def short_text(e: Expression) -> str:
+    """An expression as text, cut in the middle where it is long."""
+    found = text(e)
+    return found if len(found) <= LONGEST else f"{found[: LONGEST // 2]} … {found[-LONGEST // 3:]}"
+
+
+def grouped(e: Expression) -> str:
+    """An expression in parentheses, unless it is a single sign."""
+    found = short_text(e)
+    return found if e.head in ("name", "number") and found[:1] not in "(−" else f"({found})"
+
+
+# ---------------------------------------------------------------- the backward pass
+
+class Pass(dict[Tensor, Any]):
+    """Gradients during a walk: what arrives at each node is kept, and a fixed one is handed on in its place."""
+
+    def __init__(self, start: Mapping[Tensor, Any], fixed: Mapping[Tensor, Any]) -> None:
+        super().__init__(start)
+        self.arrived: dict[Tensor, Any] = {}
+        self.fixed = fixed
+
+    def pop(self, node: Any, default: Any = None) -> Any:
+        g = super().pop(node, default)
+        if g is not None:
+            self.arrived[node] = g
+        return self.fixed.get(node, g)
+
+
+def full(g: Any, node: Tensor) -> Any:
+    """A gradient in its node's shape: the walk carries one number where all entries are equal."""
+    if np.shape(g) == node.shape:
+        return g
+    return np.broadcast_to(g, node.shape)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The way from a result to one of its operands, along which the operand gets a part of its gradient."""
+
+    user: Tensor
+    operand: int
+
+    @property
+    def to(self) -> Tensor:
+        """The operand."""
+        return self.user.args[self.operand]  # type: ignore[no-any-return]
+
+
+class Backward:
+    """The recorded graph of a cost, ready to be walked backwards again and again.
+
+    targets : the nodes whose gradients are asked for.
+    """
+
+    def __init__(self, root: Tensor, targets: Iterable[Tensor], where: str = "compare") -> None:
+        self.root = root
+        self.graph = Graph([root])
+        self.start = seed(root, None, where)
+        self.targets = set(targets)
+        self.all = self.graph.depending_on([*self.graph.leaves, *self.targets])
+        self.path = self.graph.depending_on(self.targets) & (self.all | self.targets)
+        self.nodes = [t for t in self.graph.nodes if t in self.all]
+        self.steps = [t for t in self.graph.nodes if t in self.path]
+        self.edges: dict[Tensor, list[Edge]] = {}  # into a node
+        for user in self.nodes:
+            assert user.op is not None
+            for i, (a, rule) in enumerate(zip(user.args, user.op.rules_for(len(user.args)), strict=True)):
+                if type(a) is Tensor and rule is not None and a in self.all:
+                    self.edges.setdefault(a, []).append(Edge(user, i))
+
+    def run(self, fixed: Mapping[Tensor, Any]) -> dict[Tensor, Any]:
+        """The gradient that arrives at every node, where some are replaced on the way."""
+        grads = Pass({self.root: self.start}, fixed)
+        with np.errstate(all="ignore"):
+            pull(list(self.nodes), grads, self.all)
+        return {**grads, **grads.arrived}
+
+    def spread(self, node: Tensor, change: Any, stop: Mapping[Tensor, Any]) -> dict[Tensor, Any]:
+        """What a change of one node's gradient does to the gradients of the targets; it ends at the stops."""
+        value = np.asarray(change, node.dtype)
+        grads = Pass({node: value if node.ndim else value[()]}, stop)
+        below = [t for t in self.steps if t.id <= node.id]
+        pull(below, grads, self.path)
+        found = {**grads, **grads.arrived}
+        return {t: full(found[t], t) for t in self.targets if t in found}
+
+    def part(self, edge: Edge, g: Any) -> Any:
+        """The part of the operand's gradient that comes along an edge, from the gradient of the result."""
+        user = edge.user
+        assert user.op is not None
+        rule = user.op.rules_for(len(user.args))[edge.operand]
+        values = [a.value if type(a) is Tensor else a for a in user.args]
+        assert rule is not None
+        return fit(rule(g, user.value, *values, **(user.params or {})), edge.to.value)
+
+    def noise(self, gradients: Mapping[Tensor, Any], eps: float) -> dict[Tensor, float]:
+        """How far rounding may move each target's entries: errors of one unit in the last place, put in everywhere.
+
+        A slope counts as computed from numbers of size 1, as 1 − A² and A − Y are, so a saturated unit has a large
+        relative error.
+        """
+        rng = np.random.default_rng(0)
+        found: dict[Tensor, float] = dict.fromkeys(self.targets, 0.0)
+        for _ in range(3):
+            moved: dict[Tensor, Any] = {}
+            with np.errstate(all="ignore"):
+                for node in reversed(self.steps):
+                    g = gradients.get(node)
+                    if g is None:
+                        continue
+                    g = full(g, node)
+                    n = moved.pop(node, None)
+                    n = np.zeros(node.shape) if n is None else n
+                    if node in found:
+                        found[node] = max(found[node], _largest(n), eps * _largest(g))
+                    assert node.op is not None
+                    size = 0.0 if node.op.name in _ARITHMETIC or node.op.kind in ("linear", "multilinear") else _largest(g)
+                    for i, a in enumerate(node.args):
+                        if type(a) is not Tensor or a not in self.path:
+                            continue
+                        edge = Edge(node, i)
+                        if node.op.rules_for(len(node.args))[i] is None:
+                            continue
+                        d = self.part(edge, g)
+                        more = self.part(edge, n.astype(node.dtype)[()] if not node.ndim else n.astype(node.dtype))
+                        error = eps * (np.abs(d) + size) * rng.choice([-1.0, 1.0], a.shape)
+                        moved[a] = moved.get(a, 0.0) + more + error
+            for t in self.targets:
+                if t.op is None and t in moved:
+                    found[t] = max(found[t], _largest(moved[t]))
+        return found
+
+
+def _largest(x: Any) -> float:
+    """The largest finite size of an entry."""
+    x = np.abs(np.asarray(x, float))
+    x = x[np.isfinite(x)]
+    return float(x.max()) if x.size else 0.0
+
+
+# ---------------------------------------------------------------- an alteration, and what it is held against
+
+@dataclass(frozen=True)
+class Alteration:
+    """One way to go wrong: a node's gradient gets `change` on top.
+
+    rank : how far-fetched it is. phrase : says it, given the name of the gradient whose line it stands in. solve :
+    the change counts with a factor that the numbers have to tell; `accept` says which factors are meant, and how.
+    """
+
+    node: Tensor
+    change: Any
+    rank: float
+    phrase: Callable[[str], str]
+    accept: Callable[[float], Alteration | None] | None = None
+
+
+@dataclass
+class Target:
+    """A gradient by hand, in the engine's convention and shape, and what belongs in its place."""
+
+    name: str
+    node: Tensor
+    hand: Any
+    reference: Any
+    tolerance: float
+    noise: float
+    wrong: bool
+
+    def equals(self, value: Any) -> bool:
+        """Whether the hand's numbers are these, up to rounding."""
+        return close(self.hand, value, self.tolerance, self.noise)
+
+
+def close(a: Any, b: Any, tolerance: float, noise: float) -> bool:
+    """Whether two arrays agree: entry by entry relative to the entry, and a thousandth of that relative to the largest."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.shape != b.shape:
+        return False
+    finite = np.isfinite(b)
+    if not np.array_equal(finite, np.isfinite(a)):
+        return False
+    if not finite.all():
+        if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+            return False
+        a, b = a[finite], b[finite]
+    if not a.size:
+        return True
+    size = np.abs(b)
+    allowed = tolerance * size + 1e-3 * tolerance * size.max() + 50 * noise
+    return bool(np.all(np.abs(a - b) <= allowed))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An alteration and the targets whose numbers it gives, each with the factor that remains."""
+
+    alteration: Alteration
+    explained: dict[str, float]
+    spoiled: tuple[str, ...]  # right ones that it would have made wrong
+
+    @property
+    def score(self) -> float:
+        """More for what is explained; less for what remains, or contradicts it."""
+        return sum(1.0 if s == 1.0 else 0.6 for s in self.explained.values()) - 0.3 * bool(self.spoiled)
+
+
+# ---------------------------------------------------------------- factors that are slips of the pen
+
+@dataclass(frozen=True)
+class Factors:
+    """The factors people forget or write twice: −1, 2, the number of examples, and the sizes of the axes."""
+
+    examples: int
+    sizes: Mapping[int, str]
+
+    def spoken(self, s: float) -> tuple[str, str] | None:
+        """(times what, why) of a factor, or None where it is nobody's slip."""
+        if s == 0 or not math.isfinite(s):
+            return None
+        size, sign = abs(s), s < 0
+        found = self._size(size)
+        if found is None:
+            return None
+        times, why = found
+        if sign:
+            times = f"−{times}" if times != "1" else "−1"
+            why = "the sign is turned" + (f", and {why}" if why else "")
+        return times, why
+
+    def _size(self, s: float) -> tuple[str, str] | None:
+        def near(x: float) -> bool:
+            return abs(s - x) <= 1e-6 * x
+
+        if near(1):
+            return "1", ""
+        m = self.examples
+        if m > 1:
+            for k, more in ((1.0, ""), (2.0, "2 "), (0.5, "½ ")):
+                if near(m * k):
+                    return f"{more}m = {number_text(m * k)}", "the factor 1/m is left out" + (
+                        f", and a factor {more}is too much" if more else "")
+                if near(k / m):
+                    return f"{more.strip() or 1}/m = {number_text(k)}/{m}", "1/m is in it once too often" + (
+                        f", and a factor {more}too" if more else "")
+            if near(m * m):
+                return f"m² = {m * m}", "the factor 1/m is left out twice"
+            if near(1 / (m * m)):
+                return f"1/m² = 1/{m * m}", "1/m is in it twice too often"
+        if near(2):
+            return "2", "a factor 2 is too much"
+        if near(0.5):
+            return "½", "a factor 2 is left out"
+        for n, what in self.sizes.items():
+            if n > 2 and near(n):
+                return str(n), f"{n} is {what}"
+            if n > 2 and near(1 / n):
+                return f"1/{n}", f"{n} is {what}"
+        return None
+
+
+# ---------------------------------------------------------------- one rule, recorded, and each operation in it altered
+
+Variant = tuple[float, str, Tensor, Any, Callable[[list[Expression]], Expression]]
+
+
+def _plain(x: Any) -> Any:
+    x = x.value if type(x) is Tensor else x
+    if isinstance(x, ndarray):
+        x = np.asarray(x)
+        return x if x.ndim else x[()]
+    return x
+
+
+class RecordedRule:
+    """The rule of one edge, evaluated on stand-ins: what was done to g can be altered step by step, and printed."""
+
+    def __init__(self, edge: Edge, g: Any, words: Vocabulary, gradient: Expression) -> None:
+        user = edge.user
+        assert user.op is not None
+        self.edge = edge
+        self.g, self.y = stand_in(full(g, user)), stand_in(user.value)
+        self.operands = [stand_in(_plain(a)) if isinstance(_plain(a), (ndarray, np.generic)) else a for a in user.args]
+        self.result = recorded_rule(user, edge.operand, self.g, self.y, self.operands)
+        self.cuts: dict[Tensor, str | Expression] = {self.g: gradient, self.y: words.of(user)}
+        for a, x in zip(user.args, self.operands, strict=True):
+            if type(x) is Tensor:
+                self.cuts[x] = words.of(a)
+        self.steps: list[Tensor] = []
+        self.along: set[Tensor] = {self.g}
+        if type(self.result) is not Tensor:
+            return
+        waiting, seen = [self.result], {self.result}
+        for t in waiting:  # grows as it is read
+            for a in t.args:
+                if type(a) is Tensor and a not in seen:
+                    seen.add(a)
+                    waiting.append(a)
+        self.used = seen
+        self.steps = sorted((t for t in seen if t.op is not None), key=lambda t: t.id)
+        for t in self.steps:
+            if any(type(a) is Tensor and a in self.along for a in t.args):
+                self.along.add(t)
+        self.values = {t: _plain(t) for t in seen}
+
+    def value(self, a: Any) -> Any:
+        """The number or array of an operand in the record."""
+        return self.values[a] if type(a) is Tensor else _plain(a)
+
+    def again(self, changed: dict[Tensor, Any]) -> Any:
+        """The rule's result where some values in it are others."""
+        new = dict(changed)
+        for t in self.steps:
+            if t not in new and any(type(a) is Tensor and a in new for a in t.args):
+                values = [new[a] if type(a) is Tensor and a in new else self.value(a) for a in t.args]
+                assert t.op is not None
+                new[t] = t.op.forward(*values, **(t.params or {}))
+        assert type(self.result) is Tensor
+        return new.get(self.result, self.value(self.result))
+
+    def shown(self, t: Any, by: Mapping[Tensor, Expression] | None = None) -> Expression:
+        """What was recorded up to t, with some parts written otherwise."""
+        return tidy(expression(t, {**self.cuts, **(by or {})}))
+
+    def slope(self) -> Expression:
+        """The rule without its g: the local derivative."""
+        return self.shown(self.result, {self.g: number(1.0)})
+
+    def factor_around(self, t: Tensor) -> Tensor:
+        """The outermost value that contains t and does not depend on g: what a person calls the factor."""
+        outer = t
+        for s in self.steps:
+            if s not in self.along and any(a is outer for a in s.args):
+                outer = s
+        return outer
+
+
+def tidy(e: Expression) -> Expression:
+    """A gate on 1 is its condition."""
+    if e.head == "gate" and e.operands[0].is_number(1):
+        return e.operands[1]
+    return e
+
+
+def _same_head(t: Tensor, operands: Sequence[Expression]) -> Expression:
+    assert t.op is not None
+    return simplified(Expression(t.op.name, operands, t.shape, t.params, t.op.symbol))
+
+
+def _binary(head: str, a: Expression, b: Expression, shape: tuple[int, ...] = ()) -> Expression:
+    op = TABLE[head]
+    return simplified(Expression(head, (a, b), shape or np.broadcast_shapes(a.shape, b.shape), {}, op.symbol))
+
+
+def _turned(e: Expression) -> Expression:
+    if len(e.shape) < 2:
+        return e
+    return simplified(Expression("transpose", (e,), (*e.shape[:-2], e.shape[-1], e.shape[-2]), {}))
+
+
+def variants(rule: RecordedRule, t: Tensor) -> Iterator[Variant]:
+    """The ways to get one recorded operation wrong: (rank, kind, place, value, how it is written)."""
+    assert t.op is not None
+    head, along = t.op.name, t in rule.along
+    values = [rule.value(a) for a in t.args]
+    on = [type(a) is Tensor and a in rule.along for a in t.args]
+
+    def keep(i: int) -> Callable[[list[Expression]], Expression]:
+        return lambda es: es[i]
+
+    if head in ("multiply", "divide") and along and sum(on) == 1:
+        p = on.index(True)
+        f = 1 - p
+        place = t.args[f] if type(t.args[f]) is Tensor else t
+        if head == "multiply":
+            yield 1, "dropped", place, values[p], keep(p)
+            yield 2, "twice", place, values[p] * values[f] * values[f], keep(p)
+            yield 5, "shown", t, values[p] / values[f], lambda es: _binary("divide", es[p], es[f])
+        else:
+            yield 1, "undivided", place, values[p], keep(p)
+            yield 3, "shown", t, values[p] * values[f], lambda es: _binary("multiply", es[p], es[f])
+            yield 3, "divided twice", place, values[p] / values[f] / values[f], keep(p)
+    elif head == "multiply" and not along:
+        yield 3, "shown", t, values[1], keep(1)
+        yield 3, "shown", t, values[0], keep(0)
+    elif head == "divide":
+        yield 3, "shown", t, values[0], keep(0)
+        yield 3, "shown", t, 1 / values[1], lambda es: _binary("divide", number(1), es[1])
+        yield 4, "shown", t, values[0] * values[1], lambda es: _binary("multiply", es[0], es[1])
+        yield 5, "shown", t, values[1] / values[0], lambda es: _binary("divide", es[1], es[0])
+    elif head in ("add", "subtract"):
+        other, sign = ("subtract", -1) if head == "add" else ("add", 1)
+        yield 3, "shown", t, values[0] + sign * values[1], lambda es: _binary(other, es[0], es[1])
+        yield 3, "shown", t, values[0], keep(0)
+        yield 3.5, "shown", t, values[1], keep(1)
+        if head == "subtract":
+            yield 3, "shown", t, -values[1], lambda es: simplified(Expression("negative", (es[1],), es[1].shape))
+    elif head == "negative" and not along:
+        yield 4, "shown", t, values[0], keep(0)
+    elif head == "square":
+        yield 3, "shown", t, values[0], keep(0)
+        yield 5, "shown", t, 2 * values[0], lambda es: _binary("multiply", number(2), es[0])
+    elif head == "constant_power":
+        e = (t.params or {})["exponent"]
+        for k in (e + 1, e - 1):
+            yield 3, "shown", t, t.op.forward(values[0], exponent=k), lambda es, k=k: simplified(  # type: ignore[misc]
+                Expression("constant_power", es, t.shape, {"exponent": k}))
+    elif head == "gate":
+        yield 1, "dropped", t, values[0], keep(0)
+        yield 4, "shown", t, values[0] * ~values[1], lambda es: Expression(
+            "multiply", (es[0], Expression("invert", (es[1],), es[1].shape)), t.shape)
+    elif head == "where":
+        yield 3, "shown", t, values[1], keep(1)
+        yield 3, "shown", t, values[2], keep(2)
+        yield 4, "shown", t, np.where(values[0], values[2], values[1]), lambda es: _same_head(t, [es[0], es[2], es[1]])
+    elif head == "matmul":
+        yield from _products(t, values)
+    elif head in ("sum_to", "sum") and along:
+        yield from _sums(t, values[0])
+    elif len(t.args) == 1 and not along and t.op.kind == "pointwise" and np.shape(values[0]) == np.shape(rule.value(t)):
+        yield 4, "shown", t, values[0], keep(0)
+    elif head == "transpose" and np.shape(values[0]) == np.shape(rule.value(t)):
+        yield 2, "shown", t, values[0], keep(0)
+
+
+def _products(t: Tensor, values: list[Any]) -> Iterator[Variant]:
+    """A product with its operands turned, exchanged, or multiplied entry by entry."""
+    u, v = values
+    if np.ndim(u) < 2 or np.ndim(v) < 2:
+        return
+    for first, second, order in ((u, v, (0, 1)), (v, u, (1, 0))):
+        for turn in ((False, False), (True, False), (False, True), (True, True)):
+            if order == (0, 1) and turn == (False, False):
+                continue
+            a = first.mT if turn[0] else first
+            b = second.mT if turn[1] else second
+            if a.shape[-1] != b.shape[-2] or (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2],
+                                              b.shape[-1]) != t.shape:
+                continue
+
+            def shown(es: list[Expression], order: Any = order, turn: Any = turn) -> Expression:
+                x, y = es[order[0]], es[order[1]]
+                return Expression("matmul", (_turned(x) if turn[0] else x, _turned(y) if turn[1] else y), t.shape)
+
+            yield 2 + 0.25 * (sum(turn) + (order != (0, 1))), "shown", t, a @ b, shown
+    for turn in ((False, False), (True, False), (False, True)):
+        a, b = u.mT if turn[0] else u, v.mT if turn[1] else v
+        try:
+            value = a * b
+        except ValueError:
+            continue
+
+        def entrywise(es: list[Expression], turn: Any = turn) -> Expression:
+            return Expression("multiply", (_turned(es[0]) if turn[0] else es[0], _turned(es[1]) if turn[1] else es[1]),
+                              t.shape)
+
+        if value.shape == t.shape:
+            yield 3 + 0.25 * sum(turn), "shown", t, value, entrywise
+
+
+def _sums(t: Tensor, x: Any) -> Iterator[Variant]:
+    """A sum over other axes, or no sum: one entry alone."""
+    shape = t.shape
+    axes = tuple(i for i, n in enumerate(x.shape) if len(shape) != x.ndim or (n != 1 and shape[i] == 1))
+    for i, n in enumerate(x.shape):
+        others = x.sum(axis=i)
+        if i not in axes and n > 1 and others.size == math.prod(shape):
+            yield 3, f"summed over axis {i}, not {', '.join(map(str, axes))}", t, others.reshape(shape), lambda es: es[0]
+    if len(axes) == 1 and len(shape) == x.ndim:
+        (axis,) = axes
+        for place, which in ((-1, "last"), (0, "first")):
+            kept = np.take(x, [place], axis=axis)
+            yield 3.5, f"taken from the {which} entry of axis {axis}, not summed", t, kept, lambda es: es[0]
+
+
+# ---------------------------------------------------------------- the search
+
+@dataclass
+class Search:
+    """Looks for alterations of one backward pass that give the numbers of wrong targets.
+
+    fixed : gradients that the student's own (wrong) values replace. values : named arrays that might be taken for one
+    another, as (how it is written, value, whether it is a gradient).
+    """
+
+    back: Backward
+    words: Vocabulary
+    factors: Factors
+    targets: list[Target]
+    fixed: dict[Tensor, Any]
+    deadline: float
+    named: Mapping[Tensor, str]
+    constants: Sequence[tuple[str, Any]] = ()
+    penalties: list[float] = field(default_factory=list)
+    cut_short: bool = False
+
+    def __post_init__(self) -> None:
+        self.gradients = self.back.run(self.fixed)
+        self.stop = dict.fromkeys(self.fixed)
+        self.by_node = {t.node: t for t in self.targets}
+        self.reach: dict[Tensor, set[str]] = {}
+        for node in sorted(self.back.path, key=lambda t: t.id):
+            found = {self.by_node[node].name} if node in self.by_node else set()
+            for a in node.args if node not in self.fixed else ():
+                if type(a) is Tensor and a in self.reach and any(e.user is node for e in self.back.edges.get(a, ())):
+                    found |= self.reach[a]
+            self.reach[node] = found
+        self._named_gradient: dict[Tensor, str | None] = {}
+
+    def reach_of(self, node: Tensor) -> set[str]:
+        """The targets that a node's gradient bears on."""
+        return self.reach.get(node, set())
+
+    # -- names of gradients and places
+
+    def g(self, node: Tensor) -> Any:
+        """What a node hands on: what arrived there, or the student's own."""
+        found = self.fixed.get(node)
+        found = self.gradients.get(node) if found is None else found
+        return None if found is None else full(found, node)
+
+    def gradient_name(self, node: Tensor) -> str | None:
+        """dZ1, also for an unnamed value whose gradient is that of a named one, as W1 X has that of W1 X + b1."""
+        if node not in self._named_gradient:
+            found, at = self.named.get(node), node
+            while found is None:
+                edges = self.back.edges.get(at, ())
+                if len(edges) != 1 or edges[0].user.op is None or edges[0].user.op.name not in ("add", "identity", "positive"):
+                    break
+                user = edges[0].user
+                if user.shape != at.shape:
+                    break
+                found, at = self.named.get(user), user
+            self._named_gradient[node] = None if found is None else f"d{found}"
+        return self._named_gradient[node]
+
+    def gradient_shown(self, node: Tensor) -> Expression:
+        """The same as an expression, of the node's shape."""
+        found = self.gradient_name(node)
+        if found is None:
+            inner = self.words.written(node)
+            found = f"dJ/d({inner})"
+        return name(found, node.shape)
+
+    def place(self, node: Tensor) -> str:
+        """Where the gradient of a node is first seen under a name: its own, or that of what it is handed down to."""
+        found = self.gradient_name(node)
+        if found is not None:
+            return found
+        level, seen = [node], {node}
+        names: list[str] = []
+        while level and not names:
+            level = [a for t in level for a in t.args if type(a) is Tensor and a in self.back.path and a not in seen]
+            seen.update(level)
+            names = [f"d{self.named[t]}" for t in level if t in self.named]
+        unique = sorted(set(names), key=names.index)
+        return " and ".join(unique[:2]) if unique else f"dJ/d({self.words.written(node)})"
+
+    # -- holding an alteration against the numbers
+
+    def try_out(self, alteration: Alteration) -> Iterator[Finding]:
+        """What an alteration explains, if anything."""
+        with np.errstate(all="ignore"):
+            moved = self.back.spread(alteration.node, alteration.change, self.stop)
+        if alteration.accept is not None:
+            yield from self._solved(alteration, moved)
+            return
+        found = self._compared(alteration, moved, 1.0)
+        if found is not None:
+            yield found
+
+    def _compared(self, alteration: Alteration, moved: dict[Tensor, Any], factor: float) -> Finding | None:
+        explained: dict[str, float] = {}
+        spoiled = []
+        for t in self.targets:
+            change = moved.get(t.node)
+            if change is None:
+                continue
+            value = t.reference + factor * np.asarray(change, float)
+            if not t.wrong:
+                if not t.equals(value):
+                    spoiled.append(t.name)
+                continue
+            if t.equals(value):
+                explained[t.name] = 1.0
+                continue
+            s = _ratio(value, t.hand) if value.size > 1 else None
+            if s is not None and not close(t.reference, value, 1e-9, t.noise) and (
+                    self.factors.spoken(s) is not None and t.equals(value * s)):
+                explained[t.name] = s
+        return Finding(alteration, explained, tuple(spoiled)) if explained else None
+
+    def _solved(self, alteration: Alteration, moved: dict[Tensor, Any]) -> Iterator[Finding]:
+        """Let the numbers tell the factor of the change, target by target, and see which are explained by it."""
+        tried: list[float] = []
+        for t in self.targets:
+            change = moved.get(t.node)
+            if not t.wrong or change is None:
+                continue
+            s = _ratio(change, t.hand - t.reference)
+            if s is None or any(abs(s - other) <= 1e-6 * abs(s) for other in tried):
+                continue
+            if not t.equals(t.reference + s * np.asarray(change, float)):
+                continue
+            tried.append(s)
+            assert alteration.accept is not None
+            meant = alteration.accept(s)
+            if meant is None:
+                continue
+            found = self._compared(meant, moved, s)
+            exact = {} if found is None else {k: v for k, v in found.explained.items() if v == 1.0}
+            if found is not None and exact:
+                entries = sum(np.asarray(x.hand).size for x in self.targets if x.name in exact)
+                if meant.rank < 8 or entries > 2:
+                    yield Finding(replace(meant, change=s * np.asarray(meant.change)), exact, found.spoiled)
+
+    def best(self) -> tuple[Finding, list[Finding]] | None:
+        """The alteration that explains most with least, and others that give the same numbers."""
+        wrong = {t.name for t in self.targets if t.wrong}
+        found: list[Finding] = []
+        for alteration in self.alterations(wrong):
+            if time.monotonic() > self.deadline:
+                self.cut_short = True
+                break
+            found += self.try_out(alteration)
+        if not found:
+            return None
+        found.sort(key=lambda f: (-f.score, f.alteration.rank, f.alteration.node.id))
+        first = found[0]
+        also = [f for f in found[1:] if f.score == first.score and f.explained == first.explained]
+        return first, also
+
+    # -- all the ways to go wrong
+
+    def alterations(self, wrong: set[str]) -> Iterator[Alteration]:
+        """Alterations that can bear on the wrong targets, the simplest first within each place."""
+        nodes = [t for t in sorted(self.back.path, key=lambda t: t.id) if self.reach[t] & wrong and self.g(t) is not None]
+        with np.errstate(all="ignore"):
+            for t in nodes:
+                yield from self.scaled(t)
+            for t in nodes:
+                yield from self.by_difference(t)
+                yield from self.extra_term(t)
+                for edge in self.back.edges.get(t, ()):
+                    if self.g(edge.user) is not None:
+                        yield from self.along(edge)
+            for top, bottom in self.regions():
+                if self.reach.get(bottom, set()) & wrong and self.g(top) is not None:
+                    yield from self.around(top, bottom)
+
+    def arriving(self, node: Tensor) -> Any:
+        """The gradient that arrives at a node, before the student's own takes its place."""
+        found = self.gradients.get(node)
+        return None if found is None else full(found, node)
+
+    def scaled(self, node: Tensor) -> Iterator[Alteration]:
+        """A gradient, or one of the parts it is summed from, times a factor."""
+        g = self.arriving(node)
+        if g is None:
+            return
+        unnamed = 0.0 if node in self.named else 0.5
+        place = self.place(node)
+
+        def accept(s: float) -> Alteration | None:
+            s = 1 + s  # the change is s − 1 times the gradient
+            if abs(s) < 1e-9:
+                def zero(own: str) -> str:
+                    if own == place:
+                        return " with all of it left out: it is zero"
+                    return f" with {place} left out" if node in self.named else (
+                        f" with the part of J that comes from {self.words.written(node)} left out")
+                return Alteration(node, g, 1 + unnamed, zero)
+            spoken = self.factors.spoken(s)
+            if spoken is None:
+                return Alteration(node, g, 8 + unnamed, lambda own: (
+                    f" times {number_text(s)}" if own == place else f" with {place} multiplied by {number_text(s)}"))
+            times, why = spoken
+
+            def phrase(own: str) -> str:
+                if times == "−1":
+                    return " with its sign turned" if own == place else f" with the sign of {place} turned"
+                if own == place:
+                    return f" times {times}: {why}"
+                return f" with {place} multiplied by {times}: {why}"
+
+            return Alteration(node, g, 1 + unnamed + (0.0 if "1/m" in why or times in ("−1", "2", "½") else 0.5), phrase)
+
+        yield Alteration(node, g, 1, lambda own: "", accept)
+        edges = self.back.edges.get(node, ())
+        if len(edges) > 1:
+            for edge in edges:
+                if self.g(edge.user) is not None:
+                    yield self.scaled_part(edge)
+
+    def scaled_part(self, edge: Edge) -> Alteration:
+        """One of several parts of a gradient left out, or times a factor."""
+        node, part = edge.to, self.back.part(edge, self.g(edge.user))
+        place = self.place(node)
+        term = self.term(edge, part)
+
+        def accept(s: float) -> Alteration | None:
+            s = 1 + s
+            if abs(s) < 1e-9:
+                return Alteration(node, part, 1.2, lambda own: f" without {term}" if own == place else (
+                    f" with {term} left out of {place}"))
+            spoken = self.factors.spoken(s)
+            if spoken is None:
+                return Alteration(node, part, 8.2, lambda own: f" with {term} multiplied by {number_text(s)}" + (
+                    "" if own == place else f" in {place}"))
+            times, why = spoken
+            said = f" with the sign of {term} turned" if times == "−1" else f" with {term} multiplied by {times}"
+            said += f": {why}" if times != "−1" and why else ""
+            return Alteration(node, part, 1.3, lambda own: (
+                said if own == place else said.replace(term, f"{term} of {place}", 1)))
+
+        return Alteration(node, part, 1, lambda own: "", accept)
+
+    def term(self, edge: Edge, part: Any) -> str:
+        """One part of a gradient, in words: c · W1 where it is that, else the value it comes through."""
+        node = edge.to
+        c = _ratio(node.value, part)
+        if c is not None and np.size(part) > 1:
+            return f"the term {number_text(c)} · {short_text(self.words.of(node))}"
+        return f"the part that comes through {self.words.written(edge.user)}"
+
+    def extra_term(self, node: Tensor) -> Iterator[Alteration]:
+        """A multiple of the value itself added, as the L2 term is."""
+        if node.op is not None or node not in self.by_node:
+            return
+        own_name = short_text(self.words.of(node))
+        known = self.l2_factors()
+        place = self.place(node)
+
+        def accept(s: float) -> Alteration | None:
+            for c, like in known.items():
+                if abs(s - c) <= 1e-6 * abs(c):
+                    return Alteration(node, node.value, 1.4, lambda own, like=like: (  # type: ignore[misc]
+                        f" plus {number_text(s)} · {own_name}: an L2 term, as {like} has it; J has none for {own_name}"))
+                spoken = self.factors.spoken(s / c)
+                if spoken is not None:
+                    return Alteration(node, node.value, 2.4, lambda own, times=spoken[0], like=like: (  # type: ignore[misc]
+                        f" plus {number_text(s)} · {own_name}: {times} times the L2 term that {like} has"))
+            return Alteration(node, node.value, 8.4, lambda own: (
+                f" {'plus' if s > 0 else 'minus'} {number_text(abs(s))} · {own_name}, as from an L2 term"))
+
+        if np.any(node.value):
+            yield Alteration(node, node.value, 2, lambda own: f" in {place}", accept)
+
+    def l2_factors(self) -> dict[float, str]:
+        """The factors c of the terms c · W that gradients of leaves have, and whose they are."""
+        if not hasattr(self, "_l2"):
+            self._l2: dict[float, str] = {}
+            for a, edges in self.back.edges.items():
+                if a.op is not None or len(edges) < 2:
+                    continue
+                for edge in edges:
+                    g = self.g(edge.user)
+                    c = None if g is None or a.size < 2 else _ratio(a.value, self.back.part(edge, g))
+                    if c:
+                        self._l2[c] = f"d{self.named.get(a, 'W')}"
+        return self._l2
+
+    def by_difference(self, node: Tensor) -> Iterator[Alteration]:
+        """Where a gradient is c (A − Y), as at the end of a network: one of the two left out, or another in its place."""
+        g = self.arriving(node)
+        if g is None or node.size < 2 or not np.any(g):
+            return
+        ends = [(e, v) for e, v in self.cached(node.shape) if not isinstance(e, Tensor)]
+        starts = self.cached(node.shape)
+        place = self.place(node)
+
+        def swapped(new: Any, rank: float, one: Expression, other: Expression) -> Alteration:
+            def phrase(own: str) -> str:
+                return f" with {short_text(one)} in place of {short_text(other)}" + ("" if own == place else f" in {place}")
+            return Alteration(node, new - g, rank, phrase)
+
+        for _, y, y_shown in ((e, v, self.shown_value(e, v)) for e, v in ends):
+            for s, a in starts:
+                if a is y:
+                    continue
+                c = _ratio(a - y, g)
+                if c is None:
+                    continue
+                a_shown = self.shown_value(s, a)
+                right = _binary("subtract", a_shown, y_shown)
+                yield swapped(c * a, 2, a_shown, right)
+                yield swapped(-c * y, 3, simplified(Expression("negative", (y_shown,), y_shown.shape)), right)
+                yield swapped(c * (a + y), 2.5, _binary("add", a_shown, y_shown), right)
+                for s2, other in starts:
+                    if s2 is not s and other is not y:
+                        yield swapped(c * (other - y), 2.5, _binary("subtract", self.shown_value(s2, other), y_shown), right)
+                return
+
+    def cached(self, shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
+        """Values of a shape that have a name: (the Tensor, or a constant's name; the value)."""
+        if not hasattr(self, "_cached"):
+            self._cached: dict[tuple[int, ...], list[tuple[Any, Any]]] = {}
+            for t in self.named:
+                tracked: Any = t if t in self.back.all and t.op is not None else self.named[t]
+                self._cached.setdefault(t.shape, []).append((tracked, t.value))
+            for called, value in self.constants:
+                self._cached.setdefault(np.shape(value), []).append((called, value))
+        return self._cached.get(shape, [])
+
+    def shown_value(self, what: Any, value: Any) -> Expression:
+        """A cached value as an expression."""
+        return self.words.of(what) if type(what) is Tensor else name(what, np.shape(value))
+
+    # -- along one edge
+
+    def along(self, edge: Edge) -> Iterator[Alteration]:
+        """Everything that can be wrong in the one rule of an edge."""
+        node, g = edge.to, self.g(edge.user)
+        part = self.back.part(edge, g)
+        place = self.place(node)
+        rule = RecordedRule(edge, g, self.words, self.gradient_shown(edge.user))
+
+        def altered(new: Any, rank: float, phrase: Callable[[str], str]) -> Alteration | None:
+            new = np.asarray(new)
+            if new.shape != node.shape or not np.all(np.isfinite(new)) or np.array_equal(new, part):
+                return None
+            return Alteration(node, new - part, rank, phrase)
+
+        found: list[Alteration | None] = []
+        if type(rule.result) is Tensor:
+            for t in rule.steps:
+                for rank, kind, at, value, shown in variants(rule, t):
+                    found.append(altered(rule.again({t: value}), rank, self.phrased(rule, t, kind, at, shown, place)))
+            found += [altered(new, rank, phrase) for rank, new, phrase in self.other_operands(rule, place)]
+        found += [altered(new, rank, phrase) for rank, new, phrase in self.other_slopes(edge, rule, g, place)]
+        yield from sorted((x for x in found if x is not None), key=lambda x: x.rank)
+        yield from self.already_updated(rule, edge, place)
+
+    def phrased(self, rule: RecordedRule, t: Tensor, kind: str, at: Tensor, shown: Callable[[list[Expression]], Expression],
+                place: str) -> Callable[[str], str]:
+        """The sentence of one altered operation, written only when it is needed."""
+        def phrase(own: str) -> str:
+            of, inside = ("", "") if own == place else (f" of {place}", f" in {place}")
+            if kind in ("dropped", "twice", "undivided", "divided twice"):
+                f = next((a for a in t.args if not (type(a) is Tensor and a in rule.along)), at)
+                factor = rule.shown(f)
+                m = self.factors.examples
+                what = f"the factor {grouped(factor)}" if kind in ("dropped", "twice") else f"the division by {grouped(factor)}"
+                if factor.head == "number" and kind in ("undivided", "divided twice"):
+                    what = f"the factor 1/m = 1/{m}" if factor.is_number(m) and m > 1 else f"the factor 1/{grouped(factor)}"
+                if kind in ("dropped", "undivided"):
+                    return f" with {what} left out{of}"
+                return f" with {what} applied twice{inside}"
+            if kind != "shown":
+                return f" with the gradient {kind}{inside}"
+            outer = t if t in rule.along else rule.factor_around(t)
+            before = rule.shown(outer)
+            after = shown([tidy(expression(a, rule.cuts)) for a in t.args])
+            after = after if outer is t else rule.shown(outer, {t: after})
+            return f" with {short_text(after)} in place of {short_text(before)}{inside}"
+        return phrase
+
+    def other_operands(self, rule: RecordedRule, place: str) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
+        """Another cached value of the same shape in the place of an operand, or another gradient in that of g."""
+        def phrase(new: str, old: str, taken: str = "") -> Callable[[str], str]:
+            return lambda own: f" with {new} in place of {old}{taken}" + ("" if own == place else f" in {place}")
+
+        for x in (rule.y, *rule.operands):
+            if type(x) is not Tensor or x not in rule.used or x.value.dtype.kind != "f" or not x.ndim:
+                continue
+            was = text(expression(x, rule.cuts))
+            for what, value in self.cached(x.shape):
+                shown = text(self.shown_value(what, value))
+                if shown != was:
+                    yield 2.5, rule.again({x: value}), phrase(shown, was)
+            for t, called in self.named.items():  # dW2 for W2
+                if t.shape == x.shape and t.op is None and self.gradients.get(t) is not None:
+                    yield 2.7, rule.again({x: full(self.gradients[t], t)}), phrase(f"d{called}", was)
+        if rule.g not in rule.used or not rule.g.ndim:
+            return
+        was = text(expression(rule.g, rule.cuts))
+        for t, called in self.named.items():
+            if t.shape != rule.g.shape or t is rule.edge.user:
+                continue
+            other = self.g(t)
+            if other is not None and t in self.back.path and f"d{called}" != was:
+                yield 2.4, rule.again({rule.g: other}), phrase(f"d{called}", was)
+        m = self.factors.examples
+        for what, value in self.cached(rule.g.shape):
+            shown = text(self.shown_value(what, value))
+            yield 3.4, rule.again({rule.g: value}), phrase(shown, was)
+            if m > 1:
+                yield 3.5, rule.again({rule.g: value / m}), phrase(shown, was)
+
+    def already_updated(self, rule: RecordedRule, edge: Edge, place: str) -> Iterator[Alteration]:
+        """A weight that gradient descent had already moved when this step of the backward pass used it."""
+        node = edge.to
+        for a, x in zip(edge.user.args, rule.operands, strict=True):
+            if type(a) is not Tensor or a.op is not None or type(x) is not Tensor or a not in self.named:
+                continue
+            d = self.gradients.get(a)
+            if d is None or type(rule.result) is not Tensor or x not in rule.used:
+                continue
+            assert edge.user.op is not None
+            if edge.user.op.name not in ("matmul", "multiply", "einsum"):
+                continue
+            change = -np.asarray(rule.again({x: full(d, a)}))
+            def accept(s: float, change: Any = change, w: str = self.named[a]) -> Alteration | None:
+                if not 1e-6 < s < 100:
+                    return None
+                rate = number_text(s)
+                return Alteration(node, change, 4, lambda own: (
+                    f" with {w} already updated, {w} − {rate} · d{w}, in place of {w}"
+                    + ("" if own == place else f" in {place}") + ": compute all gradients before any update"))
+
+            if change.shape == node.shape and np.all(np.isfinite(change)):
+                yield Alteration(node, change, 4, lambda own: "", accept)
+
+    # -- slopes of activations
+
+    def other_slopes(self, edge: Edge, rule: RecordedRule, g: Any, place: str,
+                     ) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
+        """A function of one operand whose slope is left out, applied twice, another function's, or taken elsewhere."""
+        user, node = edge.user, edge.to
+        op = user.op
+        assert op is not None
+        if len(user.args) != 1 or user.shape != node.shape or op.kind == "linear" or op.name in _ARITHMETIC:
+            return
+        params = user.params or {}
+        rule_of = op.rules[0]
+        assert rule_of is not None
+        slope = rule.slope() if type(rule.result) is Tensor else number(0)
+        y, x = user.value, node.value
+        y_shown, x_shown = self.words.of(user), self.words.of(node)
+        yield from _slopes(place, op.name, slope, g, y, x, y_shown, x_shown,
+                           lambda g: rule_of(g, y, x, **params))
+        at = op.forward(y, **params)
+        yield 2.6, rule_of(g, at, y, **params), lambda own: (
+            f" with the slope of {op.name} taken at {short_text(y_shown)} in place of {short_text(x_shown)}"
+            + ("" if own == place else f" in {place}"))
+
+    def regions(self) -> list[tuple[Tensor, Tensor]]:
+        """(A, Z) where A is a function of Z alone that takes several operations, such as 1/(1 + exp(−Z))."""
+        origin: dict[Tensor, Tensor] = {}
+        depth: dict[Tensor, int] = {}
+        for t in self.back.steps:
+            tracked = {a for a in t.args if type(a) is Tensor and a in self.back.all}
+            others = [a for a in t.args if not (type(a) is Tensor and a in self.back.all)]
+            starts = {origin.get(a, a) for a in tracked}
+            alone = len(starts) == 1 and all(np.ndim(_plain(a)) == 0 for a in others)
+            origin[t] = starts.pop() if alone else t
+            depth[t] = 1 + max((depth.get(a, 0) for a in tracked), default=0) if alone else 0
+        found = []
+        for t, bottom in origin.items():
+            if depth[t] < 2 or bottom.shape != t.shape or not t.ndim or bottom not in self.back.path:
+                continue
+            users = [e.user for e in self.back.edges.get(t, ())]
+            if t in self.named or any(origin.get(u) is not bottom for u in users) or len(users) > 1:
+                found.append((t, bottom))
+        return found
+
+    def around(self, top: Tensor, bottom: Tensor) -> Iterator[Alteration]:
+        """The same as for one function, for one that was written out."""
+        g, place = self.g(top), self.place(bottom)
+        inside = [t for t in self.back.nodes if bottom.id < t.id <= top.id]
+        made = self.back.graph.depending_on([bottom])
+
+        def through(g: Any) -> Any:
+            grads = Pass({top: np.asarray(g, top.dtype)}, {})
+            pull([t for t in inside if t in made], grads, made)
+            found = {**grads, **grads.arrived}.get(bottom)
+            return np.zeros(bottom.shape) if found is None else full(found, bottom)
+
+        part = through(g)
+        top_shown, bottom_shown = self.words.of(top), self.words.of(bottom)
+        slope, kind = self.recognised(through(np.ones(top.shape)), top, bottom)
+        if slope is None:
+            a = text(top_shown) if top in self.named else "·"
+            slope = name(f"d{a}/d{short_text(bottom_shown)}" if top in self.named else "the slope", top.shape)
+        for rank, new, phrase in _slopes(place, kind, slope, g, top.value, bottom.value, top_shown, bottom_shown, through):
+            new = np.asarray(new)
+            if new.shape == bottom.shape and np.all(np.isfinite(new)) and not np.array_equal(new, part):
+                yield Alteration(bottom, new - part, rank + 0.1, phrase)
+        again = self._replayed(top, bottom, inside, made)
+        if again is not None:
+            new = np.asarray(again(g))
+            if np.all(np.isfinite(new)):
+                yield Alteration(bottom, new - part, 2.7, lambda own: (
+                    f" with the slope of {kind or 'the activation'} taken at {short_text(top_shown)} in place of "
+                    f"{short_text(bottom_shown)}" + ("" if own == place else f" in {place}")))
+
+    def _replayed(self, top: Tensor, bottom: Tensor, inside: list[Tensor], made: set[Tensor]) -> Callable[[Any], Any] | None:
+        """The region's derivative with its own result put in: g′(A) where g′(Z) is meant."""
+        new: dict[Tensor, Tensor] = {bottom: leaf(np.array(top.value))}
+        for t in inside:
+            if t not in made or not any(type(a) is Tensor and a in new for a in t.args):
+                continue
+            assert t.op is not None
+            value = t.op(*[new.get(a, a) if type(a) is Tensor else a for a in t.args], **(t.params or {}))
+            if type(value) is not Tensor:
+                return None
+            new[t] = value
+        start, end = new[bottom], new.get(top)
+        if end is None or not end.requires_grad or end.op is None:
+            return None
+
+        def derivative(g: Any) -> Any:
+            graph = Graph([end], [start])
+            grads: dict[Tensor, Any] = {end: np.asarray(g, end.dtype)}
+            pull(list(graph.nodes), grads, graph.depending_on([start]))
+            return full(grads.get(start, 0.0), start)
+
+        return derivative
+
+    def recognised(self, slope: Any, top: Tensor, bottom: Tensor) -> tuple[Expression | None, str]:
+        """A slope that is a known activation's, written as that one's rule writes it."""
+        for kind in ACTIVATIONS:
+            op, params = TABLE[kind], _PARAMETERS.get(kind, {})
+            assert op.rules[0] is not None
+            if close(op.forward(bottom.value, **params), top.value, 1e-9, 0.0) and close(
+                    op.rules[0](np.ones(top.shape), top.value, bottom.value, **params), slope, 1e-7, 1e-15):
+                return written_slope(op, params, top.value, bottom.value, self.words.of(top), self.words.of(bottom)), kind
+        return None, ""
+
+
+def _slopes(place: str, kind: str, slope: Expression, g: Any, y: Any, x: Any, y_shown: Expression,
+            x_shown: Expression, derivative: Callable[[Any], Any]) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
+    """The slope of y = f(x) left out, applied twice, or that of another function, from y or from x."""
+    yield 1, g, lambda own: f" with the factor {grouped(slope)} left out" + ("" if own == place else f" of {place}")
+    yield 2, derivative(derivative(g)), lambda own: f" with the factor {grouped(slope)} applied twice" + (
+        "" if own == place else f" in {place}")
+    for other in ACTIVATIONS:
+        if other == kind:
+            continue
+        op, params = TABLE[other], _PARAMETERS.get(other, {})
+        rule = op.rules[0]
+        assert rule is not None
+        forms = ((2.5, y, x, y_shown), (2.8, op.forward(x, **params), x, None), (3.2, op.forward(y, **params), y, None))
+        for rank, value, at, shown in forms:
+            def phrase(own: str, op: Primitive = op, params: dict[str, Any] = params, value: Any = value, at: Any = at,
+                       shown: Expression | None = shown) -> str:
+                taken = x_shown if at is x else y_shown
+                of = Expression(op.name, (taken,), np.shape(value), params, op.symbol) if shown is None else shown
+                new = short_text(written_slope(op, params, value, at, of, taken))
+                said = f" with {new}, the slope of {op.name}, in place of {short_text(slope)}"
+                return said + ("" if own == place else f" in {place}")
+
+            yield rank, rule(g, value, at, **params), phrase
+
+
+def written_slope(op: Primitive, params: dict[str, Any], y: Any, x: Any, y_shown: Expression, x_shown: Expression,
+                  ) -> Expression:
+    """The local derivative of a function of one operand, as its rule writes it."""
+    g, y_, x_ = stand_in(np.ones(np.shape(y))), stand_in(y), stand_in(x)
+    rule = op.rules[0]
+    assert rule is not None
+    with always_record(), np.errstate(all="ignore"):
+        d = rule(g, y_, x_, **params)
+    return tidy(expression(d, {g: number(1.0), y_: y_shown, x_: x_shown}))
+
+
+def _ratio(unit: Any, total: Any) -> float | None:
+    """s with total = s · unit, or None where there is none."""
+    unit, total = np.asarray(unit, float).ravel(), np.asarray(total, float).ravel()
+    if unit.shape != total.shape or not unit.size:
+        return None
+    square = float(unit @ unit)
+    if not square or not math.isfinite(square):
+        return None
+    s = float(unit @ total) / square
+    if not math.isfinite(s):
+        return None
+    rest = np.abs(total - s * unit)
+    return s if float(rest.max()) <= 1e-7 * max(float(np.abs(total).max()), abs(s) * float(np.abs(unit).max())) else None
+
+
+__all__ = ["Alteration", "Backward", "Factors", "Finding", "Search", "Target", "Vocabulary", "close"]
