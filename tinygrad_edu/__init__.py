@@ -205,7 +205,10 @@ from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .show.chain_rule import explain
+    from .show.compare import compare
+    from .show.gradient_flow import gradient_flow
     from .show.non_finite import find_nan
+    from .show.numpy_source import numpy_source
     from .show.picture import draw
     from .show.scopes import scope
 
@@ -252,6 +255,7 @@ __all__ = [
     "check_gradients",
     "clip",
     "column_stack",
+    "compare",
     "concatenate",
     "conj",
     "copy",
@@ -296,6 +300,7 @@ __all__ = [
     "gelu",
     "getitem",
     "grad",
+    "gradient_flow",
     "greater",
     "greater_equal",
     "heaviside",
@@ -337,6 +342,7 @@ __all__ = [
     "negative",
     "no_grad",
     "not_equal",
+    "numpy_source",
     "outer",
     "pad",
     "permute_dims",
@@ -373,7 +379,8 @@ __all__ = [
     "sort",
     "split",
     "sqrt",
-    "square", "squared_norm",
+    "square",
+    "squared_norm",
     "squeeze",
     "stack",
     "std",
@@ -404,7 +411,8 @@ __all__ = [
 
 # the readers are loaded when first used: a program that only differentiates does not pay for them
 _READERS = {
-    "draw": "show.picture", "explain": "show.chain_rule", "find_nan": "show.non_finite", "scope": "show.scopes",
+    "compare": "show.compare", "draw": "show.picture", "explain": "show.chain_rule", "find_nan": "show.non_finite",
+    "gradient_flow": "show.gradient_flow", "numpy_source": "show.numpy_source", "scope": "show.scopes",
 }
 
 keep_freed_memory()
