@@ -127,6 +127,8 @@ class Program:
     lines: tuple[Line, ...]
     outputs: dict[str, Any]
     results: int = 1  # how many of the outputs are the function's own
+    gradients: dict[str, Name] = field(default_factory=dict)  # "dZ" -> the value it is the gradient of, newest first
+    numbers: dict[str, Any] = field(default_factory=dict)  # numbers the function had in variables: m, learning rates
 
     def __str__(self) -> str:
         text = [f"{self.name}({', '.join(x.name for x in self.inputs)}):"]

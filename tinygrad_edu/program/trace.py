@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import keyword
 import operator
 import re
@@ -23,7 +24,7 @@ from ..modes import always_record
 from ..rules import pointwise
 from ..rules.pointwise import identity
 from ..rules.shapes import broadcast_to, sum_to, transpose
-from ..tensor import Primitive, Tensor, constant, leaf
+from ..tensor import Primitive, Tensor, constant, leaf, next_id
 from .passes import tidied
 from .program import Input, Line, Name, Program, names_in
 from .traced import Traced, origin, traced
@@ -59,6 +60,7 @@ class _Watch:
         self.own: dict[str, list[Any]] = {}  # of the function
         self.inner: dict[str, list[Any]] = {}  # of functions it calls
         self.arrays: dict[str, Any] = {}  # plain arrays, by the variable that holds them
+        self.numbers: dict[str, Any] = {}
         self._seen: dict[int, dict[str, Any]] = {}
 
     def look(self, frame: FrameType) -> None:
@@ -74,6 +76,8 @@ class _Watch:
                 found.setdefault(name, []).append(held)
             elif type(held) is ndarray and held.ndim:
                 self.arrays.setdefault(name, held)
+            elif type(held) in (int, float) and frame.f_code is self.code:
+                self.numbers[name] = held
 
     def leave(self, frame: FrameType) -> None:
         self.look(frame)
@@ -175,8 +179,14 @@ def trace(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, tidy: boo
         dw = multiply(dz, x)
         return J, dw
     """
-    program = _Tracing(f, args, wrt).program()
+    program, _ = trace_with_arguments(f, *args, wrt=wrt)
     return tidied(program) if tidy else program
+
+
+def trace_with_arguments(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None) -> tuple[Program, list[Any]]:
+    """The program as recorded, and the arrays to run it on: the arguments, or the leaves of a recorded result."""
+    tracing = _Tracing(f, args, wrt)
+    return tracing.program(), [np.array(t.value if type(t) is Tensor else t) for t in tracing.inputs]
 
 
 def _argument_names(f: Any, count: int) -> list[str]:
@@ -350,8 +360,10 @@ class _Tracing:
         start = leaf(traced(seed(result, None), None), name="dJ")
         self.seed = start
         grads: dict[Tensor, Any] = {result: start}
-        pull_recorded(list(graph.nodes), grads, path, keep=True)
-        for node in reversed(graph.nodes):
+        self.steps: list[tuple[int, Tensor]] = []  # (creation number, whose rules are recorded from there on)
+        for node in reversed(graph.nodes):  # one at a time, to know whose rule made what
+            self.steps.append((next_id(), node))
+            pull_recorded([node], grads, path, keep=True)
             if node in path and node.grad is not None:
                 self.gradients.append((node, node.grad))
                 node.grad = None
@@ -403,7 +415,9 @@ class _Tracing:
         for t in self.wanted:
             outputs[f"d{self.names.of[id(t)]}"] = self.gradient_name[id(t)]
         inputs = tuple(Input(self.names.of[id(t)], t.shape, t.dtype) for t in self.inputs)
-        return Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(results))
+        gradients = {str(self.gradient_name[id(t)]): self.names.of[id(t)] for t, _ in self.gradients}
+        return Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(results), gradients,
+                       dict(self.watch.numbers) if self.watch is not None else {})
 
     def _nodes(self, roots: Iterable[Any]) -> list[Tensor]:
         """Everything recorded that roots were made from, also by way of untracked arrays, oldest first."""
@@ -479,24 +493,30 @@ class _Tracing:
                 after.setdefault(id(d), []).append((node, d))
             else:
                 first[id(d)] = self.gradient_name[id(node)]
+        made = {id(node) for node in nodes}
+        for key in [key for key in after if key not in made]:  # of the start itself, and of zeros
+            for owner, d in after.pop(key):
+                self._alias(owner, d)
+        complete = {id(node): d for node, d in self.gradients}
+        starts = [start for start, _ in self.steps] if self.gradients else []
         for node in nodes:
             if id(node) in first:
                 self.names.of[id(node)] = first[id(node)]
-            self._write(node, "backward")
-            for owner, d in after.pop(id(node), ()):
-                self._alias(owner, d)
-        for pairs in after.values():
-            for owner, d in pairs:
-                self._alias(owner, d)
+            owner = self.steps[bisect.bisect(starts, node.id) - 1][1]
+            self._write(node, "backward", complete.get(id(owner)), self.gradient_name.get(id(owner)))
+            for other, d in after.pop(id(node), ()):
+                self._alias(other, d)
 
     def _alias(self, owner: Tensor, d: Any) -> None:
         name = self.gradient_name[id(owner)]
         self.lines.append(Line(name, identity, (self._operand(d, "backward"),), {}, owner.shape, owner.dtype, "backward",
                                name in self.names.by_person))
 
-    def _write(self, node: Tensor, kind: str) -> None:
+    def _write(self, node: Tensor, kind: str, gradient: Any = None, its_name: Name | None = None) -> None:
+        """One line; a rule reads the gradient by the name of the value whose rule it is."""
         assert node.op is not None
-        operands = tuple(self._operand(a, kind) for a in node.args)
+        operands = tuple(its_name if its_name is not None and a is gradient and a is not node else self._operand(a, kind)
+                         for a in node.args)
         params = {key: self._parameter(value, kind) for key, value in (node.params or {}).items()}
         name = self.names.of.get(id(node)) or self.names.short(node, "t")
         self.lines.append(Line(name, node.op, operands, params, node.shape, node.dtype, kind, name in self.names.by_person))

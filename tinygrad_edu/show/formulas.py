@@ -1,0 +1,803 @@
+"""The formulas of a gradient, as one would derive them by hand: dZ2 = A2 − Y, dW2 = 1/m · dZ2 A1ᵀ.
+
+The function is traced, forward and backward; its lines are read into the algebra of `simplify`, with named values as
+cut points, brought into a short form, and written in the notation of the notes. Every formula is computed from the
+numbers of the trace and compared with the engine's gradient before it is shown; where a short form does not agree, the
+recorded form is shown instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..errors import GradientError
+from ..program.passes import drop_unused, share
+from ..program.program import Line, Name, Program, names_in
+from ..program.trace import trace_with_arguments
+from ..tensor import Tensor
+from .simplify import OPPOSITE, RELATIONS, Algebra, Atom, Sum, cost, exact
+from .write import Writer, variable
+
+LONG = 9.0  # names in an unnamed part that is used more than once: longer ones get a line of their own
+_COUNT_NAMES = ("m", "M", "N", "n", "batch", "batch_size", "n_samples", "num_examples", "m_train")
+
+
+@dataclass
+class Formulas:
+    """The gradients of a function, one formula per name, for terminals (`print`), notebooks and papers (`.latex()`).
+
+    lines : name -> right-hand side as text. order : outputs first. convention : "math" or "course". remarks : what
+    symbols stand for. unverified : names whose short form did not agree with the numbers, shown as recorded.
+    """
+
+    lines: dict[str, str]
+    in_latex: dict[str, str]
+    convention: str
+    remarks: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = "\n".join(f"{name} = {formula}" for name, formula in self.lines.items())
+        return text + ("\n\n" + "\n".join(self.remarks) if self.remarks else "")
+
+    __repr__ = __str__
+
+    def __getitem__(self, name: str) -> str:
+        return self.lines[name]
+
+    def latex(self) -> str:
+        """An align* environment; needs amsmath, and no math mode around it."""
+        rows = [f"{variable(name, True)} &= {formula}" for name, formula in self.in_latex.items()]
+        return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+
+    def markdown(self) -> str:
+        """The formulas in display math, as notebooks show them."""
+        remarks = "".join(f"\n\n{remark.translate(_PLAIN_MARKDOWN)}" for remark in self.remarks)
+        return "$$\n" + self.latex().replace("align*", "aligned") + "\n$$" + remarks
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/markdown": self.markdown()}
+
+
+_PLAIN_MARKDOWN = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|$"})
+
+
+def formulas(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, convention: str = "math",
+             inline: bool = False) -> Formulas:
+    """The gradient of f at every named value, as formulas, from the output to the inputs.
+
+    f : a function of the arguments, which returns one number, or a recorded result J. Names are those of its arguments
+    and local variables; the gradient of Z is dZ. wrt : what to differentiate by, names or positions; by default the
+    Tensors among the arguments, or all of them where none is a Tensor. convention : "math", where dZ is ∂J/∂Z; or
+    "course", where at values that every example has its own of, dZ is m · ∂J/∂Z, and the 1/m of the mean stands where
+    examples are summed. inline : every gradient in terms of values alone, not of other gradients.
+
+    Every formula shown has been computed from the numbers at hand and agrees with the engine's gradient. Where the
+    gradient depends on a comparison, as at the kink of a relu, the formula holds wherever the function is smooth.
+
+    Raises GradientError where f does not return one number, UnsupportedError where it decides a branch by a value,
+    NamesError where `wrt` names no argument, ValueError for another convention.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> from tinygrad_edu.show.formulas import formulas
+    >>> def cost(w, b, X, Y):
+    ...     Z = w.T @ X + b
+    ...     A = tg.sigmoid(Z)
+    ...     return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    >>> w, X, Y = np.ones((2, 1)), np.array([[1.0, 2.0, 0.5], [0.0, 1.0, -1.0]]), np.array([[1.0, 0.0, 1.0]])
+    >>> print(formulas(cost, w, 0.5, X, Y, wrt=("w", "b"), convention="course"))
+    dA = −Y/A + (1−Y)/(1−A)
+    dZ = A − Y
+    dw = 1/m · X dZᵀ
+    db = 1/m · Σ dZ
+    <BLANKLINE>
+    m = 3 examples; per example (dA, dZ), dZ means m · ∂J/∂Z
+    """
+    if convention not in ("math", "course"):
+        raise ValueError(f'formulas: convention={convention!r}: write "math" or "course".')
+    if wrt == () or wrt == []:
+        raise GradientError("formulas: wrt is empty, so there is nothing to differentiate by. Name arguments, or leave wrt "
+                            "out.")
+    program, arguments = trace_with_arguments(f, *args, wrt=wrt)
+    return _Reader(program, arguments, convention, inline).formulas()
+
+
+# ---------------------------------------------------------------- examples
+
+
+@dataclass
+class _Examples:
+    """The axis of examples: how many there are, what they are called, and which values have one entry for each."""
+
+    count: int = 0
+    symbol: str = "m"
+    per_example: set[str] = field(default_factory=set)
+
+
+def _size(program: Program, shapes: dict[str, tuple[int, ...]], x: Any) -> int:
+    return math.prod(shapes[x]) if isinstance(x, Name) else 1
+
+
+def _examples(program: Program, shapes: dict[str, tuple[int, ...]]) -> _Examples:
+    """Find the mean over examples next to the output, and follow its axis back to the inputs."""
+    lines = {line.name: line for line in program.lines if line.kind == "forward"}
+    root = next(iter(program.outputs.values()))
+    found: list[tuple[Name, tuple[int, ...], int]] = []  # what is summed, along which axes, and the count if known
+    numbers: list[float] = []
+    waiting: list[Any] = [root]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop(0)
+        if not isinstance(name, Name) or name in seen or name not in lines:
+            continue
+        seen.add(name)
+        line = lines[name]
+        numbers += [float(x) for x in line.operands if not isinstance(x, Name) and np.ndim(x) == 0]
+        large = [x for x in line.operands if isinstance(x, Name) and _size(program, shapes, x) > 1]
+        if not large:
+            waiting += list(line.uses())
+            continue
+        op, first = line.op.name, large[0]
+        ndim = len(shapes[first])
+        if op in ("mean", "sum"):
+            axes = line.params.get("axis")
+            axes = tuple(range(ndim)) if axes is None else tuple(i % ndim for i in axes)
+            axes = tuple(i for i in axes if shapes[first][i] > 1)
+            found.append((first, axes, math.prod(shapes[first][i] for i in axes) if op == "mean" else 0))
+        elif op == "matmul" and len(large) == 2:
+            found.append((large[0], (ndim - 1,), 0))
+            found.append((large[1], (max(len(shapes[large[1]]) - 2, 0),), 0))
+        elif op == "squared_norm":
+            found.append((first, tuple(i for i in range(ndim) if shapes[first][i] > 1), 0))
+        elif line.op.name in ("reshape", "getitem", "sum_to"):
+            waiting += list(line.uses())
+    named = {k: v for k, v in program.numbers.items() if k in _COUNT_NAMES and isinstance(v, int) and v > 1}
+    counts: list[int] = [n for _, _, n in found if n > 1]
+    for x, axes, n in found:
+        sizes = [shapes[x][i] for i in axes]
+        if not n:
+            for size in (*sizes, math.prod(sizes)):
+                written = any(_simple(v * size) or _simple(v / size) for v in numbers if v not in (0, 1, 2))
+                if (size > 2 and written) or size in named.values():
+                    counts.append(size)
+    if not counts:
+        return _Examples()
+    count = counts[0]
+    symbol = next((k for k in _COUNT_NAMES if named.get(k) == count), "m")
+    start = []
+    for x, axes, n in found:
+        sizes = [shapes[x][i] for i in axes]
+        if n == count or math.prod(sizes) == count:
+            start.append((x, axes))
+        elif count in sizes:
+            start.append((x, (axes[sizes.index(count)],)))
+    carried = {i: _carriers(program, lines, shapes, [(x, (i,))]) for x, axes in start[:1] for i in axes}
+    wanted = {program.gradients[key] for key in program.outputs if key in program.gradients}
+    x, axes = start[0]
+    if len(axes) > 1:
+        free = tuple(i for i in axes if not carried[i] & wanted)
+        own = [i for i in axes if shapes[x][i] in named.values()]
+        axes = tuple(own) if own and not free else free or axes
+        start = [(x, axes)]
+    return _Examples(count, symbol, _carriers(program, lines, shapes, start))
+
+
+def _simple(x: float) -> bool:
+    return abs(x) in (0.5, 1.0, 2.0)
+
+
+def _carriers(program: Program, lines: dict[Name, Line], shapes: dict[str, tuple[int, ...]],
+              start: Iterable[tuple[Name, tuple[int, ...]]]) -> set[str]:
+    """The values that have the axis of examples, which starts at the given axes of what is averaged."""
+    axes: dict[str, set[int]] = {}
+    for name, own in start:
+        axes.setdefault(name, set()).update(own)
+    for line in reversed(list(lines.values())):
+        out = axes.get(line.name)
+        if not out:
+            continue
+        for i, x in enumerate(line.operands):
+            if isinstance(x, Name) and shapes[x]:
+                along = {k for j in out for k in _operand_axis(line, i, j, shapes) if shapes[x][k] == line.shape[j]}
+                if along:
+                    axes.setdefault(x, set()).update(along)
+    return set(axes)
+
+
+def _operand_axis(line: Line, which: int, j: int, shapes: dict[str, tuple[int, ...]]) -> Sequence[int]:
+    """Which axes of an operand axis j of the result runs along."""
+    op, params = line.op.name, line.params
+    x = line.operands[which]
+    shape, ndim, out = shapes[x], len(shapes[x]), len(line.shape)
+    if line.op.kind == "pointwise" or op in ("broadcast_to", "where"):
+        i = j - (out - ndim)
+        return (i,) if i >= 0 else ()
+    if op == "matmul":
+        other = line.operands[1 - which]
+        vector = isinstance(other, Name) and len(shapes[other]) == 1
+        if which == 0:
+            last = ndim - 2
+            place = out - 1 if vector else out - 2
+            return (last,) if ndim >= 2 and j == place else (j,) if ndim > 2 and j < place else ()
+        place = out - 1
+        return (ndim - 1,) if ndim >= 2 and j == place else (j,) if ndim > 2 and j < out - 2 else ()
+    if op == "transpose":
+        axes = params.get("axes")
+        return (ndim - 1 - j if axes is None else axes[j],)
+    if op == "einsum":
+        letter = params["output"][j]
+        return tuple(k for k, c in enumerate(params["inputs"][which]) if c == letter)
+    if "axis" in params and op not in ("softmax", "log_softmax", "concatenate", "stack", "flip", "roll"):
+        axis = params["axis"]
+        reduced = range(ndim) if axis is None else [i % ndim for i in (axis if isinstance(axis, tuple) else (axis,))]
+        if ndim == out:
+            return (j,)
+        left = [i for i in range(ndim) if i not in reduced]
+        return (left[j],) if j < len(left) else ()
+    if op == "stack":
+        axis = params["axis"]
+        return (j - (j > axis),) if j != axis else ()
+    if op in ("reshape", "sum_to"):
+        before = math.prod(line.shape[:j])
+        return [i for i in range(ndim) if math.prod(shape[:i]) == before and shape[i] == line.shape[j]][-1:]
+    if op in ("getitem", "gather"):
+        index = params["index"]
+        parts = index if isinstance(index, tuple) else (index,)
+        if not all(isinstance(p, (slice, int)) for p in parts):
+            return ()
+        left = [i for i in range(ndim) if i >= len(parts) or isinstance(parts[i], slice)]
+        return (left[j],) if j < len(left) else ()
+    return (j,) if ndim == out else ()
+
+
+# ---------------------------------------------------------------- reading the program
+
+
+class _Reader:
+    """One program on its way to formulas."""
+
+    def __init__(self, program: Program, arguments: list[Any], convention: str, inline: bool) -> None:
+        self.program = program = share(drop_unused(program))
+        self.convention, self.inline = convention, inline
+        with np.errstate(all="ignore"):
+            self.values = program.run(*arguments, everything=True)
+        self.shapes: dict[str, tuple[int, ...]] = {x.name: x.shape for x in program.inputs}
+        self.shapes |= {str(name): np.shape(value) for name, value in program.constants.items()}
+        self.shapes |= {str(line.name): line.shape for line in program.lines}
+        self.examples = _examples(program, self.shapes)
+        algebra = self.algebra = Algebra()
+        self.count_used = False
+        if self.examples.count:
+            taken = set(self.shapes)
+            symbol = self.examples.symbol
+            while symbol in taken:
+                symbol = {"m": "N", "N": "n_examples"}.get(symbol, symbol + "_")
+            self.examples.symbol = symbol
+            self.m = algebra.atom("name", (), (), text=symbol, kind="symbol")
+            algebra.count = (self.m, self.examples.count)
+            self.values[symbol] = np.float64(self.examples.count)
+        self.letters: dict[str, float] = {
+            k: float(v) for k, v in program.numbers.items()
+            if isinstance(v, float) and v not in (0.0, 1.0, 2.0, 0.5) and k not in self.shapes}
+        for k, v in self.letters.items():
+            self.values[k] = np.float64(v)
+        root = next(iter(program.outputs.values()))
+        self.scale: dict[str, float] = {}
+        self.numbers = dict(self.values)  # with gradients in the convention
+        for key, name in program.gradients.items():
+            if convention == "course" and self.examples.count and str(name) in self.examples.per_example:
+                self.scale[key] = float(self.examples.count)
+                if key in self.numbers:
+                    self.numbers[key] = self.numbers[key] * np.float64(self.examples.count)
+        self.root_gradient = next((k for k, v in program.gradients.items() if v == root), None)
+        self.uses: dict[str, int] = {}
+        for line in program.lines:
+            for name in line.uses():
+                self.uses[name] = self.uses.get(name, 0) + 1
+        self.sums: dict[str, Sum] = {}
+        self.aside: dict[str, Sum] = {}  # unnamed parts with a line of their own
+        self.inputs = {x.name for x in program.inputs} | set(program.constants)
+        self.wanted = {str(program.gradients[k]) for k in program.outputs if k in program.gradients}
+        self.ones: set[str] = set()
+
+    # -- names, numbers
+
+    def named(self, name: str) -> Sum:
+        """A value by its name, as a cut point."""
+        kind = "data" if name in self.inputs and name not in self.wanted else "value"
+        return self.algebra.name(name, self.shapes[name], kind=kind)
+
+    def gradient(self, key: str) -> Sum:
+        """∂J/∂ of a value, by the name of its gradient: in the course's convention the name stands for m times that."""
+        atom = self.algebra.name(key, self.shapes[key], kind="gradient")
+        if key in self.scale:
+            return self.algebra.divide(atom, self.algebra.of(self.m))
+        return atom
+
+    def operand(self, x: Any, divisor: bool = False) -> Sum:
+        if isinstance(x, Name):
+            return self.sums[x]
+        return self.number(x, divisor)
+
+    def number(self, x: Any, divisor: bool = False) -> Sum:
+        """A literal, in terms of m and the numbers the function has names for."""
+        algebra, count = self.algebra, self.examples.count
+        value = float(x)
+        if count and math.isfinite(value) and value:
+            if divisor and value in (count, 2 * count, count / 2):
+                return algebra.scale(algebra.of(self.m), exact(value / count))
+            for k in (1, -1, 2, -2, 0.5, -0.5):
+                if count > 2 and value == k / count and not (count == 4 and k != 1):
+                    return algebra.scale(algebra.power(algebra.of(self.m), -1), exact(k))
+        for letter, number in self.letters.items():
+            for k in (1, -1, 2, -2, 0.5, -0.5):
+                if math.isclose(value, k * number, rel_tol=1e-14):
+                    return algebra.scale(self.letter(letter), exact(k))
+                if count and math.isclose(value, k * number / count, rel_tol=1e-14):
+                    return algebra.scale(algebra.divide(self.letter(letter), algebra.of(self.m)), exact(k))
+        return algebra.number(x)
+
+    def letter(self, text: str) -> Sum:
+        return self.algebra.name(text, (), kind="symbol")
+
+    # -- lines
+
+    def read(self) -> None:
+        """A sum for every line: its name where it has one, else what it is made of."""
+        for x in self.program.inputs:
+            self.sums[x.name] = self.named(x.name)
+        for name in self.program.constants:
+            self.sums[name] = self.named(name)
+        self.formula: dict[str, Sum] = {}
+        for line in self.program.lines:
+            if line.name == self.root_gradient:
+                self.sums[line.name] = self.algebra.number(1, line.shape)
+                continue
+            made = self.made(line)
+            if made.shape != line.shape:
+                made = Sum(made.terms, line.shape)
+            if line.kind == "forward":
+                self._forward(line, made)
+            else:
+                self._backward(line, made)
+
+    def _forward(self, line: Line, made: Sum) -> None:
+        if not line.named:
+            if self.uses.get(line.name, 0) > 1 and cost(made) > LONG and self._single(made) is None:
+                self.aside[line.name] = made
+                self.sums[line.name] = self.named(line.name)
+                return
+            self.sums[line.name] = made
+            return
+        self.sums[line.name] = self.named(line.name)
+        atom = self._single(made)
+        if atom is not None and atom.head not in ("name", "paren", "view"):
+            (own,) = self.sums[line.name].terms
+            self.algebra.known.setdefault(atom.serial, own[1][0][0])
+
+    def _backward(self, line: Line, made: Sum) -> None:
+        key = str(line.name)
+        if line.named and key in self.program.gradients:
+            self.formula[key] = made
+            trivial = len(made.terms) == 1 and made.terms[0][0] in (1, -1) and not made.terms[0][1]
+            self.sums[key] = made if trivial else self.gradient(key)
+            return
+        if self.uses.get(line.name, 0) > 1 and cost(made) > LONG and not line.named:
+            short = self.best([made])
+            if cost(short) > LONG:
+                self.formula[key] = made
+                self.aside[key] = made
+                self.sums[key] = self.gradient(key)
+                return
+        self.sums[key] = made
+
+    def _single(self, s: Sum) -> Atom | None:
+        if len(s.terms) == 1 and s.terms[0][0] == 1 and len(s.terms[0][1]) == 1 and s.terms[0][1][0][1] == 1:
+            return s.terms[0][1][0][0]
+        return None
+
+    def made(self, line: Line) -> Sum:
+        """What a line is made of."""
+        translate = _TRANSLATIONS.get(line.op.name)
+        if translate is not None and not any(isinstance(x, Name) for v in line.params.values() for x in names_in(v)):
+            found = translate(self, line)
+            if found is not None:
+                return found
+        return self.generic(line)
+
+    def generic(self, line: Line) -> Sum:
+        operands = [self.operand(x) for x in line.operands]
+        kinds = "".join("b" if self._is_condition(o) else self._kind(x) for o, x in zip(operands, line.operands, strict=True))
+        return self.algebra.call(line.op.name, operands, line.shape, op=line.op, settings=dict(line.params), kinds=kinds)
+
+    def _kind(self, x: Any) -> str:
+        return np.asarray(self.values[x]).dtype.kind if isinstance(x, Name) else "f"
+
+    def _is_condition(self, s: Sum) -> bool:
+        atom = self._single(s)
+        return atom is not None and atom.head in RELATIONS
+
+    # -- short forms
+
+    def best(self, forms: Sequence[Sum]) -> Sum:
+        """The shortest of some forms and of what the algebra makes of them; as recorded where nothing is gained."""
+        algebra, candidates = self.algebra, list(forms)
+        for s in forms:
+            candidates.append(self._factored(s))
+            open_ = algebra.expanded(s)
+            if open_ is not None:
+                candidates += [open_, self._factored(open_)]
+        return min(candidates, key=cost)
+
+    def _factored(self, s: Sum) -> Sum:
+        """Common factors in front; but 1/m stays with every matrix product, as it is written by hand."""
+        found = self.algebra.factored(s)
+        if len(found.terms) == 1 and len(s.terms) > 1:
+            front = [a for a, _ in found.terms[0][1] if a.head != "paren"]
+            sums = any(a.head in ("matmul", "sum") for _, p in s.terms for a, _ in p)
+            if sums and all(a.head == "name" and not a.shape for a in front):
+                return s if front or len(found.terms[0][1]) > 1 else found
+        return found
+
+    def agrees(self, s: Sum, key: str) -> bool:
+        """Whether a formula gives the engine's numbers."""
+        wanted = np.asarray(self.numbers[key])
+        try:
+            with np.errstate(all="ignore"):
+                got = self.algebra.value(s, self.numbers)
+        except Exception:
+            return False
+        if got.shape != wanted.shape:
+            return False
+        size = float(np.max(np.abs(wanted), initial=0.0))
+        digits = 1e-4 if wanted.dtype.itemsize < 8 else 1e-9
+        return bool(np.all(np.isfinite(got) & (np.abs(got - wanted) <= digits * max(size, 1e-12))))
+
+    def formulas(self) -> Formulas:
+        """All lines, output to inputs."""
+        self.read()
+        algebra = self.algebra
+        chosen: dict[str, Sum] = {}
+        unverified: list[str] = []
+        for key, recorded in self.formula.items():
+            goal = recorded
+            if key in self.scale:
+                goal = algebra.multiply(recorded, algebra.of(self.m), recorded.shape)
+            plain = self.pick(goal, key, chosen)
+            if plain is None:
+                plain = goal
+                if not self.agrees(goal, key):
+                    unverified.append(key)
+            chosen[key] = plain
+        order = [key for key in self._order() if key in chosen]
+        order += [key for key in chosen if key not in order]
+        text, in_latex = Writer(), Writer(in_latex=True)
+        lines = {key: text.sum(chosen[key])[0] for key in order}
+        latex = {key: in_latex.sum(chosen[key])[0] for key in order}
+        forward = {key: s for key, s in self.aside.items() if key not in chosen}
+        used = {a.params["text"] for key in order for a in _atoms(chosen[key]) if a.head == "name"}
+        waiting = [key for key in forward if key in used]
+        for key in waiting:  # grows as it is read
+            waiting += [a.params["text"] for a in _atoms(forward[key])
+                        if a.head == "name" and a.params["text"] in forward and a.params["text"] not in waiting]
+        for key in sorted(waiting, key=list(forward).index):
+            lines[key], latex[key] = text.sum(forward[key])[0], in_latex.sum(forward[key])[0]
+            used |= {a.params["text"] for a in _atoms(forward[key]) if a.head == "name"}
+        return Formulas(lines, latex, self.convention, self._remarks(used, lines), unverified)
+
+    def pick(self, goal: Sum, key: str, chosen: dict[str, Sum]) -> Sum | None:
+        """The form that is shown, checked against the numbers; None where no form agrees."""
+        forms = [goal]
+        within = goal
+        if self.inline:
+            within = self._inlined(goal, set(chosen), chosen)
+            forms = [within]
+        short = self.best(forms)
+        options = [short]
+        if not self.inline:
+            activation = self._activation_gradient(key)
+            if activation is not None and activation in chosen:
+                inner = self.best([self._inlined(goal, {activation}, chosen)])
+                if cost(inner) <= cost(short) or (len(inner.terms) == 1 and cost(inner) <= cost(short) + 3):
+                    options.insert(0, inner)
+        relaxed = []
+        for option in options:
+            for change in (self._ones, self._without_ties):
+                changed = change(option)
+                if changed is not None:
+                    changed = self.best([changed])
+                    if cost(changed) < cost(option):
+                        relaxed.append(changed)
+        for option in [*sorted(relaxed, key=cost), *options, *forms, goal]:
+            if self.agrees(option, key):
+                return option
+        return None
+
+    def _inlined(self, s: Sum, keys: set[str], chosen: dict[str, Sum]) -> Sum:
+        def by(a: Atom) -> Sum | None:
+            if a.head == "name" and a.params.get("kind") == "gradient" and a.params["text"] in keys:
+                inner = chosen[a.params["text"]]
+                return inner
+            return None
+
+        return self.algebra.substituted(s, by)
+
+    def _ones(self, s: Sum) -> Sum | None:
+        """Sums over axes of given data that come out as 1 everywhere: the classes of a one-hot target."""
+        hit = False
+
+        def by(a: Atom) -> Sum | None:
+            nonlocal hit
+            if a.head != "sum":
+                return None
+            names = [b for b in _atoms(self.algebra.of(a)) if b.head == "name"]
+            if not names or any(b.params.get("kind") != "data" and b.params["text"] not in self.inputs for b in names):
+                held = {b.head for b in _atoms(self.algebra.of(a))}
+                if "indicator" not in held or any(b.params.get("kind") == "gradient" for b in names):
+                    return None
+            with np.errstate(all="ignore"):
+                value = self.algebra.value(self.algebra.of(a), self.numbers)
+            if value.size and np.all(value == 1):
+                hit = True
+                text = Writer().sum(self.algebra.of(a))[0]
+                self.ones.add(text)
+                return self.algebra.number(1, a.shape)
+            return None
+
+        changed = self.algebra.substituted(s, by)
+        return changed if hit else None
+
+    def _without_ties(self, s: Sum) -> Sum | None:
+        """½ (1[a > b] + 1[a ≥ b]) is 1[a > b] where nothing ties."""
+        hit = False
+
+        def by(a: Atom) -> Sum | None:
+            nonlocal hit
+            if a.head == "indicator":
+                inner = self._single(a.operands[0])
+                strict = {"greater_equal": "greater", "less_equal": "less"}.get(inner.head) if inner is not None else None
+                if strict is not None and inner is not None:
+                    hit = True
+                    return self.algebra.indicator(self.algebra.call(strict, inner.operands, inner.shape))
+            return None
+
+        changed = self.algebra.substituted(s, by)
+        return changed if hit else None
+
+    def _activation_gradient(self, key: str) -> str | None:
+        """For dZ, where A = g(Z) is an activation and Z is used there alone: dA."""
+        owner = self.program.gradients.get(key)
+        users = [line for line in self.program.lines if line.kind == "forward" and owner in line.operands]
+        if len(users) != 1:
+            return None
+        (user,) = users
+        if not user.named or sum(isinstance(x, Name) for x in user.operands) != 1:
+            return None
+        if user.op.kind != "pointwise" and user.op.name not in ("softmax", "log_softmax"):
+            return None
+        if user.op.name in ("negative", "positive", "square", "add", "subtract", "multiply", "divide", "constant_power"):
+            return None
+        return next((k for k, v in self.program.gradients.items() if v == user.name), None)
+
+    def _order(self) -> list[str]:
+        """Inner values from the last to the first; an input after the last value that is made of it."""
+        position: dict[str, int] = {}
+        forward = [line for line in self.program.lines if line.kind == "forward"]
+        into: dict[str, int] = {}  # a value -> the position of the first named value made of it, in the order of making
+        for i in range(len(forward) - 1, -1, -1):
+            line = forward[i]
+            position[line.name] = i
+            at = i if line.named else into.get(line.name, i)
+            for x in line.uses():
+                into[x] = at
+        def rank(key: str) -> Any:
+            owner = self.program.gradients[key]
+            if owner in self.inputs:
+                return -into.get(owner, -1), 1, [x.name for x in self.program.inputs].index(owner)
+            return -position.get(owner, -1), 0, 0
+
+        return sorted(self.program.gradients, key=rank)
+
+    def _remarks(self, used: set[str], lines: dict[str, str]) -> list[str]:
+        remarks = []
+        scaled = [k for k in lines if k in self.scale]
+        if self.examples.count and (self.examples.symbol in used or scaled):
+            remark = f"{self.examples.symbol} = {self.examples.count} examples"
+            if scaled:
+                own = self.program.gradients[scaled[-1]] if scaled[-1] in self.program.gradients else scaled[-1][1:]
+                which = f" ({', '.join(scaled)})" if len(scaled) > 1 else ""
+                remark += f"; per example{which}, {scaled[-1]} means {self.examples.symbol} · ∂J/∂{own}"
+            remarks.append(remark)
+        for text in sorted(self.ones):
+            remarks.append(f"{text} = 1 for these data")
+        return remarks
+
+
+def _atoms(s: Sum) -> list[Atom]:
+    """All atoms in a sum, inside others too."""
+    found: list[Atom] = []
+    seen: set[int] = set()
+    waiting = [a for _, p in s.terms for a, _ in p]
+    while waiting:
+        a = waiting.pop()
+        if a.serial not in seen:
+            seen.add(a.serial)
+            found.append(a)
+            waiting += [b for o in a.operands for _, p in o.terms for b, _ in p]
+    return found
+
+
+# ---------------------------------------------------------------- how each operation is read
+
+Translation = Callable[[_Reader, Line], Sum | None]
+
+
+def _axes(line: Line, shape: tuple[int, ...]) -> tuple[int, ...]:
+    axis = line.params.get("axis")
+    return tuple(range(len(shape))) if axis is None else tuple(sorted(i % len(shape) for i in axis))
+
+
+def _sum(r: _Reader, line: Line) -> Sum:
+    x = r.operand(line.operands[0])
+    return r.algebra.total(x, _axes(line, x.shape), bool(line.params.get("keepdims")), line.shape)
+
+
+def _mean(r: _Reader, line: Line) -> Sum:
+    total = _sum(r, line)
+    x = r.operand(line.operands[0])
+    n = math.prod(x.shape[i] for i in _axes(line, x.shape))
+    return r.algebra.divide(total, r.number(n, divisor=True), line.shape)
+
+
+def _sum_to(r: _Reader, line: Line) -> Sum:
+    x, target = r.operand(line.operands[0]), line.shape
+    extra = len(x.shape) - len(target)
+    axes = tuple(i for i, n in enumerate(x.shape) if n != 1 and (i < extra or target[i - extra] == 1))
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    if not extra or axes != tuple(range(len(axes))) or len(axes) != extra:
+        return r.algebra.view(r.algebra.total(x, axes, True, kept), target)
+    return r.algebra.total(x, axes, False, target)
+
+
+def _reshape(r: _Reader, line: Line) -> Sum:
+    return r.algebra.view(r.operand(line.operands[0]), line.shape)
+
+
+def _broadcast(r: _Reader, line: Line) -> Sum:
+    return Sum(r.operand(line.operands[0]).terms, line.shape)
+
+
+def _transpose(r: _Reader, line: Line) -> Sum | None:
+    x = r.operand(line.operands[0])
+    ndim, axes = len(x.shape), line.params.get("axes")
+    if ndim < 2:
+        return x
+    turned = (*range(ndim - 2), ndim - 1, ndim - 2)
+    given = tuple(reversed(range(ndim))) if axes is None else tuple(axes)
+    if given == tuple(range(ndim)):
+        return x
+    return r.algebra.transposed(x) if given == turned else None
+
+
+def _binary(name: str) -> Translation:
+    def read(r: _Reader, line: Line) -> Sum:
+        a = r.operand(line.operands[0])
+        b = r.operand(line.operands[1], divisor=name == "divide")
+        if name == "add":
+            return r.algebra.add(a, b, shape=line.shape)
+        if name == "subtract":
+            return r.algebra.add(a, r.algebra.negative(b), shape=line.shape)
+        if name == "multiply":
+            return r.algebra.multiply(a, b, line.shape)
+        return r.algebra.divide(a, b, line.shape)
+
+    return read
+
+
+def _power_of(exponent: Any) -> Translation:
+    def read(r: _Reader, line: Line) -> Sum:
+        return r.algebra.power(r.operand(line.operands[0]), line.params.get("exponent", exponent))
+
+    return read
+
+
+def _power(r: _Reader, line: Line) -> Sum | None:
+    exponent = line.operands[1]
+    return None if isinstance(exponent, Name) else r.algebra.power(r.operand(line.operands[0]), exponent)
+
+
+def _relation(name: str) -> Translation:
+    def read(r: _Reader, line: Line) -> Sum:
+        return r.algebra.call(name, [r.operand(x) for x in line.operands], line.shape)
+
+    return read
+
+
+def _gate(r: _Reader, line: Line) -> Sum:
+    g, condition = (r.operand(x) for x in line.operands)
+    return r.algebra.multiply(g, _indicator(r, condition), line.shape)
+
+
+def _indicator(r: _Reader, condition: Sum) -> Sum:
+    return r.algebra.indicator(condition)
+
+
+def _where(r: _Reader, line: Line) -> Sum:
+    algebra = r.algebra
+    condition, yes, no = (r.operand(x) for x in line.operands)
+    if _guards(r, condition) and not isinstance(line.operands[1], Name):
+        return no
+    same, yes, no = _shared(algebra, yes, no)
+    relation = r._single(condition)
+    numbers = [len(s.terms) == 0 or (len(s.terms) == 1 and not s.terms[0][1]) for s in (yes, no)]
+    if all(numbers) or not yes.terms or not no.terms:
+        made = algebra.number(0, line.shape)
+        if yes.terms:
+            made = algebra.add(made, algebra.multiply(yes, algebra.indicator(condition)))
+        if no.terms:
+            opposite = OPPOSITE.get(relation.head) if relation is not None else None
+            other = (algebra.call(opposite, relation.operands, relation.shape) if opposite and relation is not None
+                     else algebra.call("invert", [condition], condition.shape))
+            made = algebra.add(made, algebra.multiply(no, algebra.indicator(other)))
+    else:
+        made = algebra.call("select", [condition, yes, no], np.broadcast_shapes(condition.shape, yes.shape, no.shape))
+    return algebra.multiply(same, made, line.shape)
+
+
+def _shared(algebra: Algebra, a: Sum, b: Sum) -> tuple[Sum, Sum, Sum]:
+    """What two branches have in common as a factor, and the rest of each."""
+    if not a.terms or not b.terms:
+        whole = a if a.terms else b
+        one, zero = algebra.number(1, whole.shape), algebra.number(0, whole.shape)
+        return (whole, one, zero) if a.terms else (whole, zero, one)
+    (c, p), (k, q) = algebra.as_term(a), algebra.as_term(b)
+    common = [(x, e) for x, e in p if dict(q).get(x) == e]
+    inverse = [(x, -e) for x, e in common]
+    return (Sum([(Fraction(1), tuple(common))], np.broadcast_shapes(a.shape, b.shape)),
+            Sum([(c, algebra.product([*p, *inverse]))], a.shape), Sum([(k, algebra.product([*q, *inverse]))], b.shape))
+
+
+def _guards(r: _Reader, condition: Sum) -> bool:
+    """Whether a condition only keeps a rule from dividing by zero: x = 0, isnan(x)."""
+    heads = {a.head for a in _atoms(condition) if a.head in RELATIONS}
+    return bool(heads) and heads <= {"equal", "isnan", "bitwise_and"}
+
+
+def _matmul(r: _Reader, line: Line) -> Sum:
+    return r.algebra.matmul(r.operand(line.operands[0]), r.operand(line.operands[1]), line.shape)
+
+
+def _squared_norm(r: _Reader, line: Line) -> Sum:
+    x = r.algebra.power(r.operand(line.operands[0]), 2)
+    return r.algebra.total(x, tuple(range(len(x.shape))), False, ())
+
+
+def _sigmoid_error(r: _Reader, line: Line) -> Sum:
+    from ..rules.pointwise import sigmoid
+
+    z, y = (r.operand(x) for x in line.operands)
+    a = r.algebra.call("sigmoid", [z], z.shape, op=sigmoid, settings={}, kinds="f")
+    return r.algebra.add(a, r.algebra.negative(y), shape=line.shape)
+
+
+def _same(r: _Reader, line: Line) -> Sum:
+    return r.operand(line.operands[0])
+
+
+_TRANSLATIONS: dict[str, Translation] = {
+    **{name: _binary(name) for name in ("add", "subtract", "multiply", "divide")},
+    **{name: _relation(name) for name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan",
+                                          "bitwise_and", "bitwise_or", "invert")},
+    "negative": lambda r, line: r.algebra.negative(r.operand(line.operands[0])),
+    "positive": _same, "identity": _same, "astype": lambda r, line: _same(r, line) if line.dtype.kind == "f" else None,
+    "square": _power_of(2), "reciprocal": _power_of(-1), "sqrt": _power_of(Fraction(1, 2)), "constant_power": _power_of(1),
+    "power": _power, "gate": _gate, "where": _where, "reshape": _reshape, "broadcast_to": _broadcast, "sum_to": _sum_to,
+    "sum": _sum, "mean": _mean, "transpose": _transpose, "matmul": _matmul, "squared_norm": _squared_norm,
+    "sigmoid_error": _sigmoid_error, "as_type": _same,
+}
