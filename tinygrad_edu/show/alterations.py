@@ -23,6 +23,7 @@ from ..modes import always_record
 from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf
 from .notation import (
+    PRODUCT,
     Expression,
     expression,
     name,
@@ -74,7 +75,7 @@ def short_text(e: Expression) -> str:
 def grouped(e: Expression) -> str:
     """An expression in parentheses, unless it is a single sign."""
     found = short_text(e)
-    return found if e.head in ("name", "number") and found[:1] not in "(−" else f"({found})"
+    return found if e.head in ("name", "number") and found[:1] != "−" else f"({found})"
 
 
 # ---------------------------------------------------------------- the backward pass
@@ -223,6 +224,23 @@ class Alteration:
     accept: Callable[[float], Alteration | None] | None = None
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an alteration is: in the gradient of that name, perhaps in one term of it."""
+
+    name: str
+    term: str = ""
+
+    def inside(self, own: str, word: str = "in") -> str:
+        """" in dZ1", or nothing where the sentence is about dZ1 anyway."""
+        named = "" if own == self.name else f" {'of' if self.term else word} {self.name}"
+        return f" {word} {self.term}{named}" if self.term else named
+
+    def of(self, own: str) -> str:
+        """" of dZ1", likewise."""
+        return self.inside(own, "of")
+
+
 @dataclass
 class Target:
     """A gradient by hand, in the engine's convention and shape, and what belongs in its place."""
@@ -269,8 +287,9 @@ class Finding:
 
     @property
     def score(self) -> float:
-        """More for what is explained; less for what remains, or contradicts it."""
-        return sum(1.0 if s == 1.0 else 0.6 for s in self.explained.values()) - 0.3 * bool(self.spoiled)
+        """More for what is explained; less for what remains, and for what contradicts it."""
+        explained = sum(1.0 if s == 1.0 else 0.6 for s in self.explained.values())
+        return max(explained - 0.5 * len(self.spoiled), 0.3 * explained)
 
 
 # ---------------------------------------------------------------- factors that are slips of the pen
@@ -533,12 +552,13 @@ def _sums(t: Tensor, x: Any) -> Iterator[Variant]:
     for i, n in enumerate(x.shape):
         others = x.sum(axis=i)
         if i not in axes and n > 1 and others.size == math.prod(shape):
-            yield 3, f"summed over axis {i}, not {', '.join(map(str, axes))}", t, others.reshape(shape), lambda es: es[0]
+            kind = f"the sum over axis {i} in place of axis {', '.join(map(str, axes))}"
+            yield 3, kind, t, others.reshape(shape), lambda es: es[0]
     if len(axes) == 1 and len(shape) == x.ndim:
         (axis,) = axes
         for place, which in ((-1, "last"), (0, "first")):
             kept = np.take(x, [place], axis=axis)
-            yield 3.5, f"taken from the {which} entry of axis {axis}, not summed", t, kept, lambda es: es[0]
+            yield 3.5, f"the {which} entry of axis {axis} in place of the sum over it", t, kept, lambda es: es[0]
 
 
 # ---------------------------------------------------------------- the search
@@ -575,10 +595,6 @@ class Search:
             self.reach[node] = found
         self._named_gradient: dict[Tensor, str | None] = {}
 
-    def reach_of(self, node: Tensor) -> set[str]:
-        """The targets that a node's gradient bears on."""
-        return self.reach.get(node, set())
-
     # -- names of gradients and places
 
     def g(self, node: Tensor) -> Any:
@@ -610,11 +626,11 @@ class Search:
             found = f"dJ/d({inner})"
         return name(found, node.shape)
 
-    def place(self, node: Tensor) -> str:
+    def place(self, node: Tensor) -> Place:
         """Where the gradient of a node is first seen under a name: its own, or that of what it is handed down to."""
         found = self.gradient_name(node)
         if found is not None:
-            return found
+            return Place(found)
         level, seen = [node], {node}
         names: list[str] = []
         while level and not names:
@@ -622,7 +638,7 @@ class Search:
             seen.update(level)
             names = [f"d{self.named[t]}" for t in level if t in self.named]
         unique = sorted(set(names), key=names.index)
-        return " and ".join(unique[:2]) if unique else f"dJ/d({self.words.written(node)})"
+        return Place(" and ".join(unique[:2]) if unique else f"dJ/d({self.words.written(node)})")
 
     # -- holding an alteration against the numbers
 
@@ -733,23 +749,23 @@ class Search:
             s = 1 + s  # the change is s − 1 times the gradient
             if abs(s) < 1e-9:
                 def zero(own: str) -> str:
-                    if own == place:
+                    if own == place.name:
                         return " with all of it left out: it is zero"
-                    return f" with {place} left out" if node in self.named else (
+                    return f" with {place.name} left out" if node in self.named else (
                         f" with the part of J that comes from {self.words.written(node)} left out")
                 return Alteration(node, g, 1 + unnamed, zero)
             spoken = self.factors.spoken(s)
             if spoken is None:
                 return Alteration(node, g, 8 + unnamed, lambda own: (
-                    f" times {number_text(s)}" if own == place else f" with {place} multiplied by {number_text(s)}"))
+                    f" times {number_text(s)}" if own == place.name else f" with {place.name} multiplied by {number_text(s)}"))
             times, why = spoken
 
             def phrase(own: str) -> str:
                 if times == "−1":
-                    return " with its sign turned" if own == place else f" with the sign of {place} turned"
-                if own == place:
+                    return " with its sign turned" if own == place.name else f" with the sign of {place.name} turned"
+                if own == place.name:
                     return f" times {times}: {why}"
-                return f" with {place} multiplied by {times}: {why}"
+                return f" with {place.name} multiplied by {times}: {why}"
 
             return Alteration(node, g, 1 + unnamed + (0.0 if "1/m" in why or times in ("−1", "2", "½") else 0.5), phrase)
 
@@ -769,27 +785,63 @@ class Search:
         def accept(s: float) -> Alteration | None:
             s = 1 + s
             if abs(s) < 1e-9:
-                return Alteration(node, part, 1.2, lambda own: f" without {term}" if own == place else (
-                    f" with {term} left out of {place}"))
+                return Alteration(node, part, 1.2, lambda own: f" without {term}" if own == place.name else (
+                    f" with {term} left out of {place.name}"))
             spoken = self.factors.spoken(s)
             if spoken is None:
                 return Alteration(node, part, 8.2, lambda own: f" with {term} multiplied by {number_text(s)}" + (
-                    "" if own == place else f" in {place}"))
+                    "" if own == place.name else f" in {place.name}"))
             times, why = spoken
-            said = f" with the sign of {term} turned" if times == "−1" else f" with {term} multiplied by {times}"
-            said += f": {why}" if times != "−1" and why else ""
-            return Alteration(node, part, 1.3, lambda own: (
-                said if own == place else said.replace(term, f"{term} of {place}", 1)))
+            def phrase(own: str) -> str:
+                of = term if own == place.name else f"{term} of {place.name}"
+                return f" with the sign of {of} turned" if times == "−1" else f" with {of} multiplied by {times}: {why}"
+
+            return Alteration(node, part, 0.9, phrase)
 
         return Alteration(node, part, 1, lambda own: "", accept)
 
     def term(self, edge: Edge, part: Any) -> str:
-        """One part of a gradient, in words: c · W1 where it is that, else the value it comes through."""
+        """One part of a gradient, in words: c · W1 where it is that, else its formula, else the value it comes through."""
         node = edge.to
         c = _ratio(node.value, part)
         if c is not None and np.size(part) > 1:
             return f"the term {number_text(c)} · {short_text(self.words.of(node))}"
+        rule = RecordedRule(edge, self.g(edge.user), self.words, self.formula(edge.user))
+        found = text(rule.shown(rule.result, {rule.g: self.formula(edge.user)}))
+        if len(found) <= LONGEST:
+            return f"the term {found}"
         return f"the part that comes through {self.words.written(edge.user)}"
+
+    def formula(self, node: Tensor) -> Expression:
+        """A gradient in terms of named ones: that of an unnamed value in the formula of the cost is written out."""
+        steps: list[Edge] = []
+        at = node
+        while self.gradient_name(at) is None and at is not self.back.root and len(steps) < 12:
+            edges = self.back.edges.get(at, ())
+            if len(edges) != 1:
+                return self.gradient_shown(node)
+            steps.append(edges[0])
+            at = edges[0].user
+        shown = number(1.0) if at is self.back.root else self.gradient_shown(at)
+        for edge in reversed(steps):
+            rule = RecordedRule(edge, self.g(edge.user), self.words, shown)
+            shown = self.with_m(rule.shown(rule.result))
+        return shown
+
+    def with_m(self, e: Expression) -> Expression:
+        """1/m where a number is that."""
+        m = self.factors.examples
+        if m < 3:
+            return e
+        one_m = name("1/m", strength=PRODUCT)
+        if e.head == "divide" and e.operands[0].head == "number" and e.operands[1].is_number(m):
+            e = number(e.operands[0].params["value"] / m)
+        if e.head == "negative" and e.operands[0].head == "divide":
+            inner = self.with_m(e.operands[0])
+            return simplified(Expression("negative", (inner,), e.shape))
+        if e.head == "number" and abs(abs(e.params["value"]) - 1 / m) < 1e-12:
+            return one_m if e.params["value"] > 0 else Expression("negative", (one_m,), e.shape)
+        return e
 
     def extra_term(self, node: Tensor) -> Iterator[Alteration]:
         """A multiple of the value itself added, as the L2 term is."""
@@ -812,7 +864,7 @@ class Search:
                 f" {'plus' if s > 0 else 'minus'} {number_text(abs(s))} · {own_name}, as from an L2 term"))
 
         if np.any(node.value):
-            yield Alteration(node, node.value, 2, lambda own: f" in {place}", accept)
+            yield Alteration(node, node.value, 2, lambda own: f" in {place.name}", accept)
 
     def l2_factors(self) -> dict[float, str]:
         """The factors c of the terms c · W that gradients of leaves have, and whose they are."""
@@ -839,7 +891,7 @@ class Search:
 
         def swapped(new: Any, rank: float, one: Expression, other: Expression) -> Alteration:
             def phrase(own: str) -> str:
-                return f" with {short_text(one)} in place of {short_text(other)}" + ("" if own == place else f" in {place}")
+                return f" with {short_text(one)} in place of {short_text(other)}" + place.inside(own)
             return Alteration(node, new - g, rank, phrase)
 
         for _, y, y_shown in ((e, v, self.shown_value(e, v)) for e, v in ends):
@@ -881,6 +933,8 @@ class Search:
         node, g = edge.to, self.g(edge.user)
         part = self.back.part(edge, g)
         place = self.place(node)
+        if len(self.back.edges[node]) > 1:
+            place = Place(place.name, self.term(edge, part))
         rule = RecordedRule(edge, g, self.words, self.gradient_shown(edge.user))
 
         def altered(new: Any, rank: float, phrase: Callable[[str], str]) -> Alteration | None:
@@ -900,10 +954,10 @@ class Search:
         yield from self.already_updated(rule, edge, place)
 
     def phrased(self, rule: RecordedRule, t: Tensor, kind: str, at: Tensor, shown: Callable[[list[Expression]], Expression],
-                place: str) -> Callable[[str], str]:
+                place: Place) -> Callable[[str], str]:
         """The sentence of one altered operation, written only when it is needed."""
         def phrase(own: str) -> str:
-            of, inside = ("", "") if own == place else (f" of {place}", f" in {place}")
+            of, inside = place.of(own), place.inside(own)
             if kind in ("dropped", "twice", "undivided", "divided twice"):
                 f = next((a for a in t.args if not (type(a) is Tensor and a in rule.along)), at)
                 factor = rule.shown(f)
@@ -915,7 +969,7 @@ class Search:
                     return f" with {what} left out{of}"
                 return f" with {what} applied twice{inside}"
             if kind != "shown":
-                return f" with the gradient {kind}{inside}"
+                return f" with {kind}{inside}"
             outer = t if t in rule.along else rule.factor_around(t)
             before = rule.shown(outer)
             after = shown([tidy(expression(a, rule.cuts)) for a in t.args])
@@ -923,10 +977,10 @@ class Search:
             return f" with {short_text(after)} in place of {short_text(before)}{inside}"
         return phrase
 
-    def other_operands(self, rule: RecordedRule, place: str) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
+    def other_operands(self, rule: RecordedRule, place: Place) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
         """Another cached value of the same shape in the place of an operand, or another gradient in that of g."""
         def phrase(new: str, old: str, taken: str = "") -> Callable[[str], str]:
-            return lambda own: f" with {new} in place of {old}{taken}" + ("" if own == place else f" in {place}")
+            return lambda own: f" with {new} in place of {old}{taken}" + place.inside(own)
 
         for x in (rule.y, *rule.operands):
             if type(x) is not Tensor or x not in rule.used or x.value.dtype.kind != "f" or not x.ndim:
@@ -936,6 +990,7 @@ class Search:
                 shown = text(self.shown_value(what, value))
                 if shown != was:
                     yield 2.5, rule.again({x: value}), phrase(shown, was)
+            yield 4, rule.again({x: np.sign(x.value)}), phrase(f"sign({was})", was)
             for t, called in self.named.items():  # dW2 for W2
                 if t.shape == x.shape and t.op is None and self.gradients.get(t) is not None:
                     yield 2.7, rule.again({x: full(self.gradients[t], t)}), phrase(f"d{called}", was)
@@ -955,7 +1010,7 @@ class Search:
             if m > 1:
                 yield 3.5, rule.again({rule.g: value / m}), phrase(shown, was)
 
-    def already_updated(self, rule: RecordedRule, edge: Edge, place: str) -> Iterator[Alteration]:
+    def already_updated(self, rule: RecordedRule, edge: Edge, place: Place) -> Iterator[Alteration]:
         """A weight that gradient descent had already moved when this step of the backward pass used it."""
         node = edge.to
         for a, x in zip(edge.user.args, rule.operands, strict=True):
@@ -974,14 +1029,14 @@ class Search:
                 rate = number_text(s)
                 return Alteration(node, change, 4, lambda own: (
                     f" with {w} already updated, {w} − {rate} · d{w}, in place of {w}"
-                    + ("" if own == place else f" in {place}") + ": compute all gradients before any update"))
+                    + place.inside(own) + ": compute all gradients before any update"))
 
             if change.shape == node.shape and np.all(np.isfinite(change)):
                 yield Alteration(node, change, 4, lambda own: "", accept)
 
     # -- slopes of activations
 
-    def other_slopes(self, edge: Edge, rule: RecordedRule, g: Any, place: str,
+    def other_slopes(self, edge: Edge, rule: RecordedRule, g: Any, place: Place,
                      ) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
         """A function of one operand whose slope is left out, applied twice, another function's, or taken elsewhere."""
         user, node = edge.user, edge.to
@@ -992,7 +1047,7 @@ class Search:
         params = user.params or {}
         rule_of = op.rules[0]
         assert rule_of is not None
-        slope = rule.slope() if type(rule.result) is Tensor else number(0)
+        slope = rule.slope() if op.kind == "pointwise" else name(f"the Jacobian of {op.name}", user.shape, strength=0)
         y, x = user.value, node.value
         y_shown, x_shown = self.words.of(user), self.words.of(node)
         yield from _slopes(place, op.name, slope, g, y, x, y_shown, x_shown,
@@ -1000,7 +1055,7 @@ class Search:
         at = op.forward(y, **params)
         yield 2.6, rule_of(g, at, y, **params), lambda own: (
             f" with the slope of {op.name} taken at {short_text(y_shown)} in place of {short_text(x_shown)}"
-            + ("" if own == place else f" in {place}"))
+            + place.inside(own))
 
     def regions(self) -> list[tuple[Tensor, Tensor]]:
         """(A, Z) where A is a function of Z alone that takes several operations, such as 1/(1 + exp(−Z))."""
@@ -1050,7 +1105,7 @@ class Search:
             if np.all(np.isfinite(new)):
                 yield Alteration(bottom, new - part, 2.7, lambda own: (
                     f" with the slope of {kind or 'the activation'} taken at {short_text(top_shown)} in place of "
-                    f"{short_text(bottom_shown)}" + ("" if own == place else f" in {place}")))
+                    f"{short_text(bottom_shown)}" + place.inside(own)))
 
     def _replayed(self, top: Tensor, bottom: Tensor, inside: list[Tensor], made: set[Tensor]) -> Callable[[Any], Any] | None:
         """The region's derivative with its own result put in: g′(A) where g′(Z) is meant."""
@@ -1086,12 +1141,12 @@ class Search:
         return None, ""
 
 
-def _slopes(place: str, kind: str, slope: Expression, g: Any, y: Any, x: Any, y_shown: Expression,
+def _slopes(place: Place, kind: str, slope: Expression, g: Any, y: Any, x: Any, y_shown: Expression,
             x_shown: Expression, derivative: Callable[[Any], Any]) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
     """The slope of y = f(x) left out, applied twice, or that of another function, from y or from x."""
-    yield 1, g, lambda own: f" with the factor {grouped(slope)} left out" + ("" if own == place else f" of {place}")
-    yield 2, derivative(derivative(g)), lambda own: f" with the factor {grouped(slope)} applied twice" + (
-        "" if own == place else f" in {place}")
+    factor = short_text(slope) if slope.head == "name" else f"the factor {grouped(slope)}"
+    yield 1, g, lambda own: f" with {factor} left out" + place.of(own)
+    yield 2, derivative(derivative(g)), lambda own: f" with {factor} applied twice" + place.inside(own)
     for other in ACTIVATIONS:
         if other == kind:
             continue
@@ -1105,8 +1160,9 @@ def _slopes(place: str, kind: str, slope: Expression, g: Any, y: Any, x: Any, y_
                 taken = x_shown if at is x else y_shown
                 of = Expression(op.name, (taken,), np.shape(value), params, op.symbol) if shown is None else shown
                 new = short_text(written_slope(op, params, value, at, of, taken))
-                said = f" with {new}, the slope of {op.name}, in place of {short_text(slope)}"
-                return said + ("" if own == place else f" in {place}")
+                whose = "" if new == text(of) else f", the slope of {op.name},"  # exp is its own
+                said = f" with {new}{whose} in place of {short_text(slope)}"
+                return said + place.inside(own)
 
             yield rank, rule(g, value, at, **params), phrase
 

@@ -685,14 +685,15 @@ class _Comparing:
             if found is None:
                 break
             best, others = found
-            said_before = {i.key: [a for a in made if i.key in search.reach_of(a.node)] for i in pending}
+            said_before = {i.key: [a for a in made if i.node in _made_from(a.node)] for i in pending}
+            evidence = sum(int(np.size(i.given)) for i in pending if i.key in best.explained)
             for item in list(pending):
                 if item.key not in best.explained:
                     continue
                 left = best.explained[item.key]
                 outcome.said[item.key] = _sentence(item.key, origin[item.key], [*said_before[item.key], best.alteration],
                                                    left, search.factors)
-                if np.size(item.given) < 3:
+                if evidence < 3:  # so few numbers may come from more than one mistake
                     texts = dict.fromkeys(_sentence(item.key, origin[item.key], [*said_before[item.key], f.alteration],
                                                     f.explained[item.key], search.factors) for f in others[:20])
                     texts.pop(outcome.said[item.key], None)
