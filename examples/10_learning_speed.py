@@ -27,7 +27,6 @@ from side_by_side import side_by_side
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.show.gradient_flow import gradient_flow
 
 STARTS = ((0.6, 0.9), (2.0, 2.0))
 
@@ -195,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     a = tg.sigmoid(z)
     for cost in COSTS.values():
         print()
-        print(gradient_flow(cost(a, 0.0)))
+        print(tg.gradient_flow(cost(a, 0.0)))
 
     M, y = line()
     beta = np.array([0.3, -0.2])

@@ -21,7 +21,6 @@ from side_by_side import side_by_side
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.show.gradient_flow import gradient_flow
 
 UNITS, EXAMPLES, LAYERS = 30, 64, 10
 ACTIVATIONS = {"sigmoid": tg.sigmoid, "tanh": np.tanh, "relu": tg.relu}
@@ -80,7 +79,7 @@ def by_autodiff(activation: str, X, weights):
 def norms(activation: str, deviation: float) -> list[float]:
     """‖δ‖ of every layer, first to last."""
     J, _ = record(activation, *start(deviation))
-    return [layer.delta_norm for layer in gradient_flow(J).layers]
+    return [layer.delta_norm for layer in tg.gradient_flow(J).layers]
 
 
 def plot(directory: Path) -> None:
@@ -108,7 +107,7 @@ def plot(directory: Path) -> None:
 
     J, _ = record("sigmoid", *start(NARROW))
     figure = Figure(figsize=(7, 3.8), layout="constrained")
-    gradient_flow(J).plot(ax=figure.subplots())
+    tg.gradient_flow(J).plot(ax=figure.subplots())
     figure.savefig(directory / "gradient_flow.png", dpi=120)
     print(f"\nthe plots: {directory / 'vanishing_gradients.png'}, {directory / 'gradient_flow.png'}")
 
@@ -137,10 +136,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"\nσ′ is largest at z = {abs(z[slope.argmax()]):.0f}, where it is {slope.max()}")
     print(f"nine layers multiply by at most (¼)⁹ = 1/{4**9} and by what the weights do\n")
     J, _ = record("sigmoid", *start(NARROW))
-    print(gradient_flow(J))
+    print(tg.gradient_flow(J))
     J, _ = record("relu", *start(WIDE))
     print("\nReLU, weights 1")
-    for text in gradient_flow(J).warnings:
+    for text in tg.gradient_flow(J).warnings:
         print(textwrap.fill(text, 110, initial_indent="! ", subsequent_indent="  "))
     if options.plot:
         plot(options.plot)

@@ -24,7 +24,6 @@ from side_by_side import side_by_side
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.show.gradient_flow import gradient_flow
 
 
 def quadrants(m: int = 50, seed: int = 1):
@@ -64,14 +63,14 @@ def flow(p, X, Y, activation):
     p = {name: Tensor(value, name=name) for name, value in p.items()}
     Z1, _, Z2, _ = forward(p, X, activation)
     Z1.name, Z2.name = "Z1", "Z2"
-    return gradient_flow(tg.binary_cross_entropy_with_logits(Z2, Y))
+    return tg.gradient_flow(tg.binary_cross_entropy_with_logits(Z2, Y))
 
 
 # ---------------------------------------------------------------- 1. equal weights
 
 
-def symmetric_start(kind: str, hidden: int = 4, seed: int = 2):
-    """Parameters that are all 0, weights that are all 0.3, or small random weights."""
+def symmetric_start(kind: str, hidden: int = 4, seed: int = 0):
+    """Parameters that are all 0, weights that are all 0.3, or random weights."""
     rng = np.random.default_rng(seed)
 
     def weights(*shape):
@@ -115,7 +114,7 @@ def plot_symmetry(figure):
         if kind == "zeros" and name == "tanh":
             ax.set_ylim(-1, 1)
     figure.axes[0].set_ylabel("first weight of each unit")
-    figure.axes[-1].legend(fontsize=8)
+    figure.axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -194,7 +193,7 @@ def saturated_network(deviation: float, layers: int = 5, units: int = 50, m: int
         Z = W @ outputs[-1]
         Z.name = f"Z{number}"
         outputs.append(np.tanh(Z))
-    return gradient_flow(0.5 * np.mean((outputs[-1] - 0.5) ** 2)), outputs[-2].data
+    return tg.gradient_flow(0.5 * np.mean((outputs[-1] - 0.5) ** 2)), outputs[-2].data
 
 
 def tell_saturation() -> None:

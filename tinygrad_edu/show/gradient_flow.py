@@ -218,13 +218,12 @@ def gradient_flow(J: Tensor, gradient: Any = None, unit_axis: int | None = None)
     Raises GradientError where J has no gradient or no layers.
 
     >>> import numpy as np, tinygrad_edu as tg
-    >>> from tinygrad_edu.show.gradient_flow import gradient_flow
     >>> rng = np.random.default_rng(0)
     >>> A = rng.standard_normal((30, 64))
     >>> for layer in range(6):
     ...     W = tg.Tensor(rng.standard_normal((30, 30)) / np.sqrt(30), name=f"W{layer + 1}")
     ...     A = tg.sigmoid(W @ A)
-    >>> flow = gradient_flow(0.5 * np.sum((A - 0.5) ** 2))
+    >>> flow = tg.gradient_flow(0.5 * np.sum((A - 0.5) ** 2))
     >>> [f"{layer.delta_norm:.1e}" for layer in flow.layers]
     ['1.3e-03', '6.1e-03', '2.9e-02', '1.3e-01', '5.6e-01', '1.5e+00']
     >>> print(flow.warnings[0])
