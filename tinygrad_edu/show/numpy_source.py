@@ -6,6 +6,7 @@ what is used once and short stands inside the line that uses it. The code needs 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,14 +24,18 @@ from ..tensor import Tensor
 from .source_passes import (
     OUTSIDE,
     Examples,
+    any_order,
     argument_values,
     counted,
     course,
     dtypes_of,
-    in_c_order,
+    examples_of,
+    order_of,
     recognised,
     shapes_of,
     signs,
+    spread_late,
+    with_examples,
 )
 from .spelling import (
     HELPERS,
@@ -76,12 +81,12 @@ class NumpySource:
     def save(self, path: str | Path) -> Path:
         """Write the code to a file, in UTF-8; the path. A file that is there is written over."""
         path = Path(path)
-        path.write_text(self.source, encoding="utf-8")
+        path.write_text(f"{self.source}\n", encoding="utf-8")
         return path
 
     def _repr_markdown_(self) -> str:
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", self.source)), default=0))
-        return f"{fence}python\n{self.source}{fence}\n"
+        return f"{fence}python\n{self.source}\n{fence}\n"
 
 
 def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, convention: str = "math",
@@ -119,25 +124,22 @@ def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, co
     def cost_and_gradients(w, x):
         \"""J = cost(w, x), and dJ/dw, forward and backward.
     <BLANKLINE>
-        w  (1, 2)
-        x  (2, 3)
+            w  (1, 2)
+            x  (2, 3)
     <BLANKLINE>
         Returns J, dw. A gradient has the shape of what it belongs to.
         \"""
         assert w.shape == (1, 2) and x.shape == (2, 3)
     <BLANKLINE>
         # forward
-        a = np.tanh(np.dot(w, x))                   # (1, 3)
+        a = np.tanh(np.dot(w, x))               # (1, 3)
         J = np.sum(a * a)
     <BLANKLINE>
         # backward
-        dJ = 1.0
-        t1 = dJ * a                                 # (1, 3)
-        da = t1 + t1                                # (1, 3)
-        dw = np.dot(da * (1 - a * a), x.T)          # (1, 2)
+        da = a + a                              # (1, 3)
+        dw = np.dot(da * (1 - a * a), x.T)      # (1, 2)
     <BLANKLINE>
         return J, dw
-    <BLANKLINE>
     """
     if convention not in ("math", "course"):
         raise ValueError(f'numpy_source: convention={convention!r}: write "math" or "course".')
@@ -146,11 +148,12 @@ def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, co
     program = recognised(program, values)
     for step in (forward_names, share, drop_unused):
         program = step(program)
-    examples: Examples | None = None
-    if convention == "course":
-        program, examples = course(program)
-    program = drop_unused(signs(program, in_c_order(program, values)))
-    return _Writer(program, f, args, values, examples, name).source()
+    examples = examples_of(program)
+    exact = convention == "math"
+    program = spread_late(program if exact else course(program, examples))
+    program = signs(program, order_of(program, values) if exact else any_order(program))
+    program = with_examples(drop_unused(program), examples)
+    return _Writer(program, f, args, values, examples, name, not exact and examples is not None).source()
 
 
 # ---------------------------------------------------------------- writing
@@ -166,8 +169,8 @@ class _Writer:
     """One program on its way to text."""
 
     def __init__(self, program: Program, f: Any, args: Sequence[Any], values: Sequence[Any], examples: Examples | None,
-                 name: str | None) -> None:
-        self.program, self.f, self.args, self.examples = program, f, args, examples
+                 name: str | None, course: bool) -> None:
+        self.program, self.f, self.args, self.examples, self.course = program, f, args, examples, course
         self.title = _identifier(name) if name else f"{program.name}_and_gradients"
         self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
@@ -177,9 +180,8 @@ class _Writer:
             for used in line.uses():
                 self.users.setdefault(used, []).append(line)
         if examples is not None:
-            m = Name(examples.code.partition(" = ")[0])
-            self.shapes[m], self.dtypes[m] = (), np.dtype(np.int64)
-        self.contiguous = in_c_order(program, values)
+            self.shapes[examples.name], self.dtypes[examples.name] = (), np.dtype(np.int64)
+        self.rows = (any_order(program) if course else order_of(program, values)).rows
         self.returned = {out for out in program.outputs.values() if isinstance(out, Name)}
         self.single = all(np.dtype(line.dtype) in (np.float64, np.bool_, np.int64) for line in program.lines)
         self.reserved: set[str] = set()
@@ -216,11 +218,12 @@ class _Writer:
         self._chains()
         forward: list[_Statement] = []
         backward: list[_Statement] = []
-        if self.examples is not None:
-            m, _, code = self.examples.code.partition(" = ")
-            self._claim(Name(m))
-            array, dot, rest = code.partition(".")
-            backward.append(_Statement(f"{self.names[m]} = {self.names.get(array, array)}{dot}{rest}"))
+        examples = self.examples
+        if examples is not None and examples.argument is not None and self.uses.get(examples.name):
+            m = self._claim(examples.name)
+            in_forward = any(examples.name in line.uses() for line in self.program.lines if line.kind == "forward")
+            (forward if in_forward else backward).append(
+                _Statement(f"{m} = {self.names[examples.argument]}.shape[{examples.axis}]"))
         for line in self.program.lines:
             self._write(line, backward if line.kind == "backward" else forward)
         ends = self._ends(backward)
@@ -229,7 +232,7 @@ class _Writer:
         self.helpers = helper_titles(needed)
         for s in (*start, *forward, *backward):
             s.text = self._called(s.text)
-        blocks = [self._asserts() + [_Statement(text) for text in self.unpack] + start]
+        blocks = [[_Statement(text) for text in self.unpack] + self._asserts() + start]
         blocks = [block for block in blocks if block]
         lines: list[str] = []
         for block in blocks:
@@ -241,7 +244,7 @@ class _Writer:
         lines += _wrapped(f"return {', '.join(ends)}")
         head = _wrapped(f"def {self.title}({', '.join(self.parameters)}):", 0)
         text = [*head, *_indented(self._docstring()), *_indented(lines)]
-        return "\n".join(text) + "\n"
+        return "\n".join(text)
 
     def _called(self, text: str) -> str:
         """The text with the names of helpers in place of their marks."""
@@ -317,11 +320,7 @@ class _Writer:
         return out
 
     def _asserts(self) -> list[_Statement]:
-        paths = {}
-        for name, arg, own in self.nests:
-            for (path, _), leaf in zip(_paths(arg), own, strict=True):
-                paths[leaf] = f"{name}{path}"
-        checks = [f"{paths.get(x.name, self.names[x.name])}.shape == {tuple(x.shape)}" for x in self.program.inputs if x.shape]
+        checks = [f"{self.names[x.name]}.shape == {tuple(x.shape)}" for x in self.program.inputs if x.shape]
         checks += [f"{name}.shape == {value.shape}" for name, value in self.captured.items()]
         out: list[_Statement] = []
         line = ""
@@ -353,7 +352,7 @@ class _Writer:
         first = f"{'' if same else f'{result} = '}{called}{said}{backwards}"
         if len(first) > WIDTH - 7:
             first = f"{result}, and its gradients, forward and backward."
-        width = max((len(x.name) for x in self.program.inputs), default=0)
+        width = max((len(x) for x in [*(self.names[x.name] for x in self.program.inputs), *self.captured]), default=0)
         lines = ['"""' + first, ""]
         for x in self.program.inputs:
             dtype = "" if np.dtype(x.dtype) == np.float64 else f" of {np.dtype(x.dtype).name}"
@@ -368,7 +367,7 @@ class _Writer:
                 lines += [*_filled(f"Returns {returned}."), tail]
             else:
                 lines.append(f"Returns {returned}. {tail}")
-            if self.examples is not None:
+            if self.course:
                 lines.append("In the convention of the notes: dZ is of one example's loss, and the 1/m comes with dW.")
         else:
             lines += _filled(f"Returns {returned}.")
@@ -442,13 +441,13 @@ class _Writer:
 
     def _is_cheap(self, line: Line, code: Code) -> bool:
         """Whether a person would write it again rather than name it: A1.T, 1 - A2, X[0]."""
-        names = [x for x in line.operands if isinstance(x, Name)]
+        names = list({x for x in line.operands if isinstance(x, Name)})
         if len(names) != 1 or not re.fullmatch(r"[^\W\d]\w*", self.codes[names[0]].text) or len(code.text) > 16:
             return False
         if line.op.name in ("transpose", "getitem"):
             return line.op.name == "transpose" or is_basic(line.params["index"])
         return line.op.name in ("add", "subtract", "multiply") and len(code.text) <= 10 and (
-            len(line.operands) == 1 or any(not isinstance(x, Name) for x in line.operands))
+            len(names) < len(line.operands))
 
     def _spelled(self, line: Line) -> Code:
         codes = [self._operand(x, line) for x in line.operands]
@@ -505,13 +504,15 @@ class _Writer:
         if line.named or line.name in self.returned or not users:
             return False
         for user in users:
+            if user.op.name == "put" and not self.shapes.get(line.operands[0], ()):
+                continue
             if user.op.kind != "pointwise" or user.op.name == "identity" or user.name in self.into:
                 return False
             if user.op.name in ("gate", "where") and (np.dtype(line.dtype) != np.float64 or line.name == user.operands[
                     ["where", "gate"].index(user.op.name)]):
                 return False
             others = [x for x in user.operands if isinstance(x, Name) and x != line.name]
-            if not any(self.shapes[x] == line.shape and x in self.contiguous for x in others):
+            if not any(self.shapes[x] == user.shape and x in self.rows for x in others):
                 return False
         return True
 
@@ -536,7 +537,9 @@ class _Writer:
         if code.text != name:
             shape = self.shapes[first] if isinstance(first, Name) else ()
             if shape != line.shape:
-                code = Code(f"np.full({self._shape_text(line, line.shape)}, {code.text})")
+                shape_text = self._shape_text(line, line.shape)
+                ones = isinstance(first, np.floating) and first == 1 and line.dtype == np.float64
+                code = Code(f"np.ones({shape_text})" if ones else f"np.full({shape_text}, {code.text})")
             elif code.text.isidentifier() or self._is_view_code(first):
                 code = Code(f"np.array({code.text})")
             block.append(_Statement(f"{name} = {code.text}", line.shape))
@@ -658,12 +661,17 @@ def _argument_titles(f: Any, count: int) -> list[str]:
     return _argument_names(f, count)
 
 
+def _quoted(key: Any) -> str:
+    """A key of a dict as code, in double quotes."""
+    return json.dumps(key) if isinstance(key, str) else repr(key)
+
+
 def _paths(tree: Any, path: str = "") -> list[tuple[str, Any]]:
     """How each leaf of a nested argument is reached, in the order of `flatten`."""
     if tree is None:
         return []
     if isinstance(tree, dict):
-        return [x for key, item in tree.items() for x in _paths(item, f"{path}[{key!r}]")]
+        return [x for key, item in tree.items() for x in _paths(item, f"{path}[{_quoted(key)}]")]
     if isinstance(tree, tuple) or (isinstance(tree, list) and not (len(flatten(tree)[0]) == 1 and flatten(tree)[0][0] is tree)):
         return [x for i, item in enumerate(tree) for x in _paths(item, f"{path}[{i}]")]
     return [(path, tree)]
@@ -673,7 +681,7 @@ def _nested_text(tree: Any, names: Any) -> str:
     if tree is None:
         return "None"
     if isinstance(tree, dict):
-        return "{" + ", ".join(f"{key!r}: {_nested_text(item, names)}" for key, item in tree.items()) + "}"
+        return "{" + ", ".join(f"{_quoted(key)}: {_nested_text(item, names)}" for key, item in tree.items()) + "}"
     if isinstance(tree, tuple):
         inner = [_nested_text(item, names) for item in tree]
         return f"({inner[0]},)" if len(inner) == 1 else f"({', '.join(inner)})"
@@ -712,9 +720,9 @@ def _laid_out(block: Sequence[_Statement]) -> list[str]:
             comment = f"# {tuple(s.shape)}"
             last = wrapped[-1]
             gap = max(column - len(last), 2)
-            if len(last) + gap + len(comment) <= WIDTH:
+            if len(last) + gap + len(comment) <= WIDTH - 4:
                 wrapped[-1] = last + " " * gap + comment
-            elif len(last) + 2 + len(comment) <= WIDTH:
+            elif len(last) + 2 + len(comment) <= WIDTH - 4:
                 wrapped[-1] = f"{last}  {comment}"
         lines += wrapped
     return lines
@@ -738,6 +746,15 @@ def _wrapped(text: str, indent: int = 4) -> list[str]:
     if "(" not in text and "[" not in text and text.startswith("return "):
         text = f"return ({text[7:]})"
     head, equals, value = text.partition(" = ")
+    if equals and value.startswith("np.array([["):
+        rows = value.split("], [")
+        rows = [row + "]," if i < len(rows) - 1 else row for i, row in enumerate(rows)]
+        first = rows[0].removeprefix("np.array(")
+        laid = [f"{head} = np.array([", *_wrapped("    " + first[1:], indent)]
+        for row in rows[1:]:
+            laid += _wrapped("    [" + row, indent)
+        laid[-1], end = laid[-1].rsplit("]]", 1)
+        return [*laid[:-1], laid[-1] + "],", "]" + end]
     if equals and head.isidentifier() and _loose_at_top(value):
         text = f"{head} = ({value})"
     lines: list[str] = []

@@ -101,28 +101,102 @@ def _with_names(line: Line, by: Mapping[str, Any]) -> Line:
 
 # ---------------------------------------------------------------- signs, exactly
 
-_OTHER_ORDER = {"transpose", "flip", "getitem", "gather", "roll", "einsum", "reshape", "assign", "pad", "broadcast_to"}
 
+@dataclass(frozen=True)
+class Order:
+    """How arrays lie in memory, as far as it surely is known; it decides how a sum is rounded.
 
-def in_c_order(program: Program, values: Sequence[Any]) -> set[str]:
-    """The arrays whose entries surely lie in C order; order decides how a sum is rounded.
-
-    An entrywise result of arrays in C order is in C order, so is a product of matrices.
+    rows : the arrays whose axes come in C order. whole : those that moreover have no gaps.
     """
-    found: set[str] = {x.name for x in program.inputs}
-    if values:
-        found = {x.name for x, v in zip(program.inputs, values, strict=True) if v.flags.c_contiguous}
-    found |= set(program.constants)
+
+    rows: set[str]
+    whole: set[str]
+
+
+def any_order(program: Program) -> Order:
+    """As if all arrays were whole, where the last digit does not matter."""
+    return Order(set(shapes_of(program)), set(shapes_of(program)))
+
+
+def order_of(program: Program, values: Sequence[Any]) -> Order:
+    """An entrywise result of arrays in C order is in C order and has no gaps, so is a product of matrices."""
     shapes = shapes_of(program)
+    whole = {str(x.name) for x in program.inputs} | {str(x) for x in program.constants}
+    for x, v in zip(program.inputs, values, strict=False):
+        if not v.flags.c_contiguous:
+            whole.discard(x.name)
+    rows, turned = set(whole), set()
     for line in program.lines:
-        if line.op.name in _OTHER_ORDER and line.shape:
+        op = line.op.name
+        arrays = [x for x in line.operands if isinstance(x, Name) and shapes.get(x, ())]
+        in_rows = all(x in rows for x in arrays)
+        if op in ("flip", "gather", "roll", "einsum") and line.shape:
             continue
-        if line.op.kind != "pointwise" or all(x in found for x in line.operands if isinstance(x, Name) and shapes.get(x, (1,))):
-            found.add(line.name)
-    return found
+        if op == "getitem" and line.shape:
+            if in_rows and _is_forward(line.params["index"]):
+                rows.add(line.name)
+            continue
+        if op == "transpose":
+            if _turns_matrices(line) and in_rows:
+                turned.add(line.name)
+            continue
+        if op == "matmul":
+            if len(line.shape) > 2 and not all(x in rows or x in turned for x in arrays):
+                continue
+        elif op == "reshape":
+            if not all(x in whole for x in arrays):
+                continue
+        elif op == "broadcast_to":
+            if math.prod(line.shape) > 4096:
+                continue
+        elif not in_rows:
+            continue
+        rows.add(line.name)
+        whole.add(line.name)
+    return Order(rows, whole)
 
 
-def signs(program: Program, in_order: set[str]) -> Program:
+def _turns_matrices(line: Line) -> bool:
+    """Whether a transpose turns each matrix of a stack, and leaves the stack."""
+    axes, ndim = line.params.get("axes"), len(line.shape)
+    return ndim > 2 and axes is not None and tuple(axes) == (*range(ndim - 2), ndim - 1, ndim - 2)
+
+
+def _is_forward(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(p, int) or p is Ellipsis or (isinstance(p, slice) and (p.step or 1) > 0) for p in parts)
+
+
+_SPREADABLE = {"add", "subtract", "multiply", "divide", "negative"}
+
+
+def spread_late(program: Program) -> Program:
+    """Compute with one number for as long as all entries are equal: 2 · (x everywhere) is (2x) everywhere."""
+    shapes, dtypes = shapes_of(program), dtypes_of(program)
+    number_of: dict[str, Any] = {}  # an array with all entries equal -> that number
+    lines: list[Line] = []
+    for line in program.lines:
+        op = line.op.name
+        if line.kind == "backward" and line.shape and not line.named:
+            operands = [number_of.get(x, x) if isinstance(x, Name) else x for x in line.operands]
+            single = all(not isinstance(x, Name) or shapes.get(x, (1,)) == () for x in operands)
+            if op in ("broadcast_to", "reshape") and single and (op != "reshape" or operands[0] is not line.operands[0]):
+                number_of[line.name] = operands[0]
+                lines.append(replace(line, op=PRIMITIVES["broadcast_to"], operands=(operands[0],),
+                                     params={"shape": line.shape}))
+                continue
+            if op in _SPREADABLE and single and any(x in number_of for x in line.operands if isinstance(x, Name)):
+                inner = Name(f"{line.name}_each")
+                lines.append(replace(line, name=inner, operands=tuple(operands), shape=()))
+                shapes[inner], dtypes[inner] = (), dtypes[line.name]
+                number_of[line.name] = inner
+                lines.append(replace(line, op=PRIMITIVES["broadcast_to"], operands=(inner,), params={"shape": line.shape}))
+                continue
+        lines.append(line)
+    return replace(program, lines=tuple(lines))
+
+
+def signs(program: Program, order: Order) -> Program:
     """−a + b as b − a, 1 · a as a, and minus signs outwards: rounding is symmetric, so no number changes."""
     uses = counted(program)
     made: dict[str, Line] = {}
@@ -135,6 +209,20 @@ def signs(program: Program, in_order: set[str]) -> Program:
         if line is not None and line.op.name == "negative" and uses.get(x, 0) == 1 and not line.named:
             return line.operands[0]
         return None
+
+    def number_over(x: Any) -> Any:
+        """The number that is divided, where an operand is number / b and used nowhere else."""
+        line = made.get(x) if isinstance(x, Name) else None
+        if line is None or line.op.name != "divide" or isinstance(line.operands[0], Name) or uses.get(x, 0) != 1:
+            return None
+        return None if line.named else line.operands[0]
+
+    def may_stand_for(x: str, product: Line) -> bool:
+        """Whether 1 · x can be x: where x has gaps in memory, only entrywise uses do not notice."""
+        if x in order.whole:
+            return True
+        return x in order.rows and not product.named and all(
+            user.op.kind == "pointwise" or user.op.name in ("put", "scatter") for user in users.get(product.name, ()))
 
     def absorbed(name: Any) -> bool:
         """Whether a minus sign in front goes into a sum, or meets another."""
@@ -160,6 +248,10 @@ def signs(program: Program, in_order: set[str]) -> Program:
     shapes, dtypes = shapes_of(program), dtypes_of(program)
     known: dict[Any, Any] = {name: (shapes[name], dtypes[name]) for name in shapes}
     user_of = {name: line for line in program.lines for name in line.uses()}
+    users: dict[str, list[Line]] = {}
+    for line in program.lines:
+        for name in line.uses():
+            users.setdefault(name, []).append(line)
     for line in program.lines:
         line = _with_names(line, by)
         if line.kind == "backward" and line.op.name in ("negative", "divide", "broadcast_to", "multiply", "add", "subtract"):
@@ -174,10 +266,12 @@ def signs(program: Program, in_order: set[str]) -> Program:
                 if not isinstance(other, Name):
                     value = np.dtype(line.dtype).type(one * other)
                     line = replace(line, op=PRIMITIVES["identity"], operands=(value,))
-                elif known.get(other) == (line.shape, line.dtype) and (other in in_order or not line.shape):
+                elif known.get(other) == (line.shape, line.dtype) and (not line.shape or may_stand_for(other, line)):
                     line = replace(line, op=PRIMITIVES["identity" if one == 1 else "negative"], operands=(other,))
             elif op == "negative" and not isinstance(a, Name):
                 line = replace(line, op=PRIMITIVES["identity"], operands=(-a,))
+            elif op == "negative" and number_over(a) is not None:
+                line = replace(made[a], name=line.name, operands=(-number_over(a), made[a].operands[1]), named=line.named)
             elif op == "negative" and minus(a) is not None:
                 line = replace(line, op=PRIMITIVES["identity"], operands=(minus(a),))
             elif op == "add" and minus(b) is not None:
@@ -223,16 +317,40 @@ def counted(program: Program) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Examples:
-    """The number of examples, m, and the code that reads it off an argument."""
+    """The number of examples, m, and which axis of which argument it is the size of, none where it is none."""
 
     count: int
-    code: str
+    name: Name  # what it is called
+    argument: Name | None = None
+    axis: int = 0
 
 
-def course(program: Program) -> tuple[Program, Examples | None]:
+def with_examples(program: Program, examples: Examples | None) -> Program:
+    """Read the number of examples m off an argument where the code divides by it, or multiplies by 1/m.
+
+    The code checks its shapes, so that m is the same number whenever it runs.
+    """
+    if examples is None or examples.argument is None:
+        return program
+    m, lines = examples.name, []
+    for line in program.lines:
+        op, operands = line.op.name, line.operands
+        if op == "divide" and type(operands[1]) is int and operands[1] == examples.count:
+            line = replace(line, operands=(operands[0], m))
+        elif op in ("multiply", "identity") and line.dtype == np.float64:
+            for i, x in enumerate(operands):
+                sign = next((k for k in (1, -1) if type(x) in (float, np.float64) and x == k / examples.count), 0)
+                if sign:
+                    inverse = Name(f"{line.name}_m{i}")
+                    lines.append(Line(inverse, PRIMITIVES["divide"], (sign, m), {}, (), line.dtype, line.kind))
+                    line = replace(line, operands=(*line.operands[:i], inverse, *line.operands[i + 1 :]))
+        lines.append(line)
+    return replace(program, lines=tuple(lines))
+
+
+def course(program: Program, examples: Examples | None) -> Program:
     """Start the backward pass with m instead of 1, and divide by m what it ends with: the same derivatives."""
-    gradients = [key for key in program.outputs if key not in list(program.outputs)[: program.results]]
-    examples = _examples(program, {key[1:] for key in gradients})
+    gradients = list(program.outputs)[program.results :]
     lines = []
     for line in program.lines:
         seeds = line.kind == "backward" and line.op.name == "identity" and not isinstance(line.operands[0], Name)
@@ -241,18 +359,14 @@ def course(program: Program) -> tuple[Program, Examples | None]:
         lines.append(line)
     program = fold_constants(replace(program, lines=tuple(lines)))
     if examples is None:
-        return program, None
-    m = Name("m")
+        return program
+    m: Any = examples.name if examples.argument is not None else examples.count
+    shapes, dtypes = shapes_of(program), dtypes_of(program)
     by: dict[str, Any] = {}
     divided: list[Line] = []
-    taken = {line.name for line in program.lines} | {x.name for x in program.inputs} | set(program.constants)
-    while m in taken:
-        m = Name(f"{m}_")
     outputs: dict[str, Any] = dict(program.outputs)
-    shapes, dtypes = shapes_of(program), dtypes_of(program)
     for key in gradients:
-        source = outputs[key]
-        raw = source
+        source = raw = outputs[key]
         if isinstance(source, Name) and source == key:  # the line of that name gives it up
             raw = by[source] = Name(f"{source}_sum")
         shape, dtype = (shapes[source], dtypes[source]) if isinstance(source, Name) else ((), np.dtype(np.float64))
@@ -260,19 +374,19 @@ def course(program: Program) -> tuple[Program, Examples | None]:
         outputs[key] = Name(key)
     lines = [replace(_with_names(line, by), name=by.get(line.name, line.name), named=line.named and line.name not in by)
              for line in program.lines]
-    # each division follows the line it divides
-    after: dict[Any, list[Line]] = {}
+    after: dict[Any, list[Line]] = {}  # each division follows the line it divides
     for line in divided:
         after.setdefault(line.operands[0], []).append(line)
     ordered: list[Line] = []
     for line in lines:
         ordered += [line, *after.pop(line.name, ())]
     ordered += [line for rest in after.values() for line in rest]
-    return replace(program, lines=tuple(ordered), outputs=outputs), replace(examples, code=f"{m} = {examples.code}")
+    return replace(program, lines=tuple(ordered), outputs=outputs)
 
 
-def _examples(program: Program, parameters: set[str]) -> Examples | None:
+def examples_of(program: Program) -> Examples | None:
     """How many examples the cost is a mean over: what the gradient is divided by on its way from J to the first array."""
+    parameters = {key[1:] for key in list(program.outputs)[program.results :]}
     data = [x for x in program.inputs if x.name not in parameters and x.shape]
     counts: list[int] = []
     numbers: set[str] = set()
@@ -288,9 +402,15 @@ def _examples(program: Program, parameters: set[str]) -> Examples | None:
             n = abs(float(x)) if line.op.name == "divide" else 1 / abs(float(x))
             if n > 1 and abs(n - round(n)) < 1e-9 * n:
                 counts.append(round(n))
+    if not counts:
+        return None
+    known = [k for k, v in program.numbers.items() if v == counts[0] and k in ("m", "M", "n", "N", "batch_size")]
+    m, taken = Name(known[0] if known else "m"), shapes_of(program)
+    while m in taken:
+        m = Name(f"{m}_")
     for n in counts:
         for axis in (-1, 0):
             for x in data:
                 if x.shape[axis] == n:
-                    return Examples(n, f"{x.name}.shape[{axis if axis == 0 else len(x.shape) - 1}]")
-    return Examples(counts[0], str(counts[0])) if counts and data else None
+                    return Examples(n, m, x.name, axis if axis == 0 else len(x.shape) - 1)
+    return Examples(counts[0], m) if counts and data else None

@@ -269,14 +269,18 @@ def _joined(name: str) -> Spelling:
     return lambda c: Code(f"np.{name}([{', '.join(c.all_texts())}], axis={c.params['axis']})", CALL)
 
 
+def _turned(text: str, sign: str) -> Code:
+    return Code(text.removesuffix(sign) if text.endswith(sign) else f"{text}{sign}", CALL)
+
+
 def _transpose(c: Call) -> Code:
     axes, ndim = c.params.get("axes"), len(c.shapes[0])
     if not ndim:
         return c.operands[0]
     if axes is None or tuple(axes) == tuple(range(ndim))[::-1]:
-        return Code(f"{c.of(0, CALL)}.T", CALL)
+        return _turned(c.of(0, CALL), ".T")
     if ndim > 2 and tuple(axes) == (*range(ndim - 2), ndim - 1, ndim - 2):
-        return Code(f"{c.of(0, CALL)}.mT", CALL)
+        return _turned(c.of(0, CALL), ".mT")
     return Code(f"np.transpose({c[0]}, {tuple(axes)})", CALL)
 
 
@@ -345,7 +349,8 @@ def _softmax(c: Call) -> Code:
 
 def _one_hot(c: Call) -> Code:
     dtype = "" if c.line.dtype == np.float64 else f", dtype={c.spell(c.line.dtype)}"
-    target, classes, axis = c.spell(c.params["target"]), c.params["classes"], c.params["axis"]
+    target = c[0] if c.operands else c.spell(c.params["target"])
+    classes, axis = c.params["classes"], c.params["axis"]
     return Code(f"{c.helper('one_hot')}({target}, {classes}, axis={axis}{dtype})", CALL)
 
 
