@@ -31,6 +31,7 @@ ENGINE = ["errors", "modes", "memory", "tensor", "operators", "rules", "ops", "b
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
 BELOW["optim"] = BELOW["data"] = {"errors", "tensor", "ops"}
+BELOW["testing"] = set(ENGINE)
 BELOW["fit"] = {*ENGINE, "nn", "optim", "data"}
 BELOW["estimators"] = {*BELOW["fit"], "fit"}
 BELOW["__init__"] = {*BELOW["estimators"], "estimators"}

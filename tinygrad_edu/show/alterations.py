@@ -460,7 +460,7 @@ def variants(rule: RecordedRule, t: Tensor) -> Iterator[Variant]:
         f = 1 - p
         place = t.args[f] if type(t.args[f]) is Tensor else t
         if head == "multiply":
-            yield 1, "dropped", place, values[p], keep(p)
+            yield 0.95 if place is not t else 1, "dropped", place, values[p], keep(p)
             yield 2, "twice", place, values[p] * values[f] * values[f], keep(p)
             yield 5, "shown", t, values[p] / values[f], lambda es: _binary("divide", es[p], es[f])
         else:
@@ -632,13 +632,17 @@ class Search:
         if found is not None:
             return Place(found)
         level, seen = [node], {node}
-        names: list[str] = []
-        while level and not names:
+        below: list[Tensor] = []  # the nearest named values that this gradient is handed down to
+        while level and len(below) < 3:
             level = [a for t in level for a in t.args if type(a) is Tensor and a in self.back.path and a not in seen]
             seen.update(level)
-            names = [f"d{self.named[t]}" for t in level if t in self.named]
-        unique = sorted(set(names), key=names.index)
-        return Place(" and ".join(unique[:2]) if unique else f"dJ/d({self.words.written(node)})")
+            below += [t for t in dict.fromkeys(level) if t in self.named]
+            level = [t for t in level if t not in self.named]
+        inner = text(self.words.of(node))
+        if len(inner) <= LONGEST // 2 and not (len(below) == 1 and below[0].op is not None):
+            return Place(f"dJ/d({inner})")
+        nearest = sorted(sorted(below, key=lambda t: -t.id)[:2], key=lambda t: t.id)
+        return Place(" and ".join(f"d{self.named[t]}" for t in nearest) or f"dJ/d({inner})")
 
     # -- holding an alteration against the numbers
 
@@ -695,7 +699,7 @@ class Search:
             exact = {} if found is None else {k: v for k, v in found.explained.items() if v == 1.0}
             if found is not None and exact:
                 entries = sum(np.asarray(x.hand).size for x in self.targets if x.name in exact)
-                if meant.rank < 8 or entries > 2:
+                if meant.rank < 4 or entries > 2:  # a free factor can give any two numbers
                     yield Finding(replace(meant, change=s * np.asarray(meant.change)), exact, found.spoiled)
 
     def best(self) -> tuple[Finding, list[Finding]] | None:
@@ -719,16 +723,20 @@ class Search:
     def alterations(self, wrong: set[str]) -> Iterator[Alteration]:
         """Alterations that can bear on the wrong targets, the simplest first within each place."""
         nodes = [t for t in sorted(self.back.path, key=lambda t: t.id) if self.reach[t] & wrong and self.g(t) is not None]
+        regions = self.regions()
         with np.errstate(all="ignore"):
+            written_out = self.written_out(regions)
             for t in nodes:
-                yield from self.scaled(t)
+                for alteration in self.scaled(t):
+                    yield _less_likely(alteration) if t in written_out else alteration
             for t in nodes:
                 yield from self.by_difference(t)
                 yield from self.extra_term(t)
                 for edge in self.back.edges.get(t, ()):
                     if self.g(edge.user) is not None:
-                        yield from self.along(edge)
-            for top, bottom in self.regions():
+                        for alteration in self.along(edge):
+                            yield _less_likely(alteration) if edge.user in written_out else alteration
+            for top, bottom in regions:
                 if self.reach.get(bottom, set()) & wrong and self.g(top) is not None:
                     yield from self.around(top, bottom)
 
@@ -750,7 +758,7 @@ class Search:
             if abs(s) < 1e-9:
                 def zero(own: str) -> str:
                     if own == place.name:
-                        return " with all of it left out: it is zero"
+                        return " times 0: it is zero everywhere"
                     return f" with {place.name} left out" if node in self.named else (
                         f" with the part of J that comes from {self.words.written(node)} left out")
                 return Alteration(node, g, 1 + unnamed, zero)
@@ -1048,6 +1056,8 @@ class Search:
         rule_of = op.rules[0]
         assert rule_of is not None
         slope = rule.slope() if op.kind == "pointwise" else name(f"the Jacobian of {op.name}", user.shape, strength=0)
+        if len(text(slope)) > LONGEST:
+            slope = name(f"the slope of {op.name}", user.shape, strength=0)
         y, x = user.value, node.value
         y_shown, x_shown = self.words.of(user), self.words.of(node)
         yield from _slopes(place, op.name, slope, g, y, x, y_shown, x_shown,
@@ -1077,21 +1087,45 @@ class Search:
                 found.append((t, bottom))
         return found
 
+    def written_out(self, regions: list[tuple[Tensor, Tensor]]) -> set[Tensor]:
+        """The values inside activations that were written out: students differentiate these as a whole."""
+        found: set[Tensor] = set()
+        for top, bottom in regions:
+            inside = [t for t in self.back.nodes if bottom.id < t.id <= top.id]
+            made = self.back.graph.depending_on([bottom])
+            through = self._through(top, bottom, [t for t in inside if t in made], made)
+            if self.recognised(through(np.ones(top.shape)), top, bottom)[1]:
+                waiting = [top]
+                for t in waiting:  # grows as it is read
+                    if t is not bottom and t not in found:
+                        found.add(t)
+                        waiting += [a for a in t.args if type(a) is Tensor and a in made]
+                if len(self.back.edges.get(bottom, ())) > 1 and all(e.user in found for e in self.back.edges[bottom]):
+                    found.add(bottom)
+        return found
+
+    def _through(self, top: Tensor, bottom: Tensor, inside: list[Tensor], made: set[Tensor]) -> Callable[[Any], Any]:
+        """The derivative of top by bottom, as a function of dJ/d(top)."""
+        def derivative(g: Any) -> Any:
+            grads = Pass({top: np.asarray(g, top.dtype)}, {})
+            pull(list(inside), grads, made)
+            found = {**grads, **grads.arrived}.get(bottom)
+            return np.zeros(bottom.shape) if found is None else full(found, bottom)
+
+        return derivative
+
     def around(self, top: Tensor, bottom: Tensor) -> Iterator[Alteration]:
         """The same as for one function, for one that was written out."""
         g, place = self.g(top), self.place(bottom)
         inside = [t for t in self.back.nodes if bottom.id < t.id <= top.id]
         made = self.back.graph.depending_on([bottom])
 
-        def through(g: Any) -> Any:
-            grads = Pass({top: np.asarray(g, top.dtype)}, {})
-            pull([t for t in inside if t in made], grads, made)
-            found = {**grads, **grads.arrived}.get(bottom)
-            return np.zeros(bottom.shape) if found is None else full(found, bottom)
-
+        through = self._through(top, bottom, [t for t in inside if t in made], made)
         part = through(g)
         top_shown, bottom_shown = self.words.of(top), self.words.of(bottom)
         slope, kind = self.recognised(through(np.ones(top.shape)), top, bottom)
+        if slope is not None and len(text(slope)) > LONGEST:
+            slope = name(f"the slope of {kind}", top.shape, strength=0)
         if slope is None:
             a = text(top_shown) if top in self.named else "·"
             slope = name(f"d{a}/d{short_text(bottom_shown)}" if top in self.named else "the slope", top.shape)
@@ -1141,6 +1175,16 @@ class Search:
         return None, ""
 
 
+def _less_likely(alteration: Alteration) -> Alteration:
+    accept = alteration.accept
+
+    def later(s: float) -> Alteration | None:
+        found = accept(s) if accept is not None else None
+        return None if found is None else replace(found, rank=found.rank + 3)
+
+    return replace(alteration, rank=alteration.rank + 3, accept=None if accept is None else later)
+
+
 def _slopes(place: Place, kind: str, slope: Expression, g: Any, y: Any, x: Any, y_shown: Expression,
             x_shown: Expression, derivative: Callable[[Any], Any]) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
     """The slope of y = f(x) left out, applied twice, or that of another function, from y or from x."""
@@ -1159,7 +1203,9 @@ def _slopes(place: Place, kind: str, slope: Expression, g: Any, y: Any, x: Any, 
                        shown: Expression | None = shown) -> str:
                 taken = x_shown if at is x else y_shown
                 of = Expression(op.name, (taken,), np.shape(value), params, op.symbol) if shown is None else shown
-                new = short_text(written_slope(op, params, value, at, of, taken))
+                new = text(written_slope(op, params, value, at, of, taken))
+                if len(new) > LONGEST:
+                    return f" with the slope of {op.name} in place of {short_text(slope)}" + place.inside(own)
                 whose = "" if new == text(of) else f", the slope of {op.name},"  # exp is its own
                 said = f" with {new}{whose} in place of {short_text(slope)}"
                 return said + place.inside(own)

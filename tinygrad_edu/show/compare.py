@@ -382,8 +382,9 @@ def examples_of(back: Backward, gradients: Mapping[Tensor, Any]) -> tuple[list[i
     for t, sizes, g in tops[:1]:
         k = 1 / g if g else 0.0
         every = {n for node in back.nodes for n in node.shape}
-        found = [round(k / h) for among in (sizes, every) for h in (1, 2, 0.5)
+        found = [round(k / h) for among in (sizes, every) for h in (1, 2)
                  if round(k / h) > 1 and round(k / h) in among and abs(k / h - round(k / h)) < 1e-6 * k]
+        found += [1] if abs(k - 2) < 1e-6 else []  # ½ Σ, not 1/m Σ
         reached: set[Tensor] = set()
         for other, _, c in tops:
             if abs(c - g) <= 1e-9 * g and len(below[other]) * 2 >= len(below[t]):
@@ -510,8 +511,8 @@ class _Comparing:
     def __init__(self, named: _Named, nodes: dict[str, Tensor], values: dict[str, ndarray], convention: str,
                  tolerance: float | None, seconds: float) -> None:
         self.named, self.convention = named, convention
-        for key, node in nodes.items():  # what is asked for has a name
-            named.names.setdefault(node, key[1:])
+        for key, node in nodes.items():  # the student's names
+            named.names[node] = key[1:]
         self.back = Backward(named.root, nodes.values())
         self.gradients = self.back.run({})
         self.words = Vocabulary(named.names, named.constants)
@@ -555,6 +556,12 @@ class _Comparing:
             item.diagnosis = (f"The derivative of {_name(self.named.root, self.named)} is not finite here, so there is nothing "
                               "to compare with. tg.find_nan(J) names where it comes from.")
             return
+        if not np.all(np.isfinite(item.given)):
+            bad = np.argwhere(~np.isfinite(item.given))
+            where = f" at {[int(i) for i in bad[0]]}" if item.given.ndim else ""
+            item.diagnosis = f"{item.key} is not finite{where} ({len(bad)} of {item.given.size} entries)."
+            item.hand = None
+            return
         if item.given.shape != item.node.shape:
             item.verdict, item.hand = SHAPE, None
             ways = _in_shape(item.key, item.given, item.node.shape, self.named.names[item.node])
@@ -579,11 +586,6 @@ class _Comparing:
             if not np.any(item.reference) and item.node.size:
                 item.diagnosis = "All of it is 0 here, so many mistakes would not show. Compare at other values too."
             return
-        if not np.all(np.isfinite(item.given)):
-            bad = np.argwhere(~np.isfinite(item.given))
-            where = f" at {[int(i) for i in bad[0]]}" if item.given.ndim else ""
-            item.diagnosis = f"{item.key} is not finite{where} ({len(bad)} of {item.given.size} entries)."
-            item.hand = None
 
     def _wrong_sum(self, item: _Item) -> bool:
         """A bias summed over the wrong axes: the gradient before the engine sums what was broadcast tells."""
@@ -673,7 +675,7 @@ class _Comparing:
             else:
                 pending.append(item)
                 origin[item.key] = f"what follows from {upstream}" if upstream else "the correct value"
-        states: list[tuple[dict[Tensor, Any], list[Alteration]]] = [(fixed, [])]
+        states: list[tuple[dict[Tensor, Any], list[Alteration]]] = [({}, []), (fixed, [])] if fixed else [({}, [])]
         sizes = self._sizes()
         while pending:
             found, tried = None, list(states)
@@ -691,10 +693,11 @@ class _Comparing:
                 if item.key not in best.explained:
                     continue
                 left = best.explained[item.key]
-                outcome.said[item.key] = _sentence(item.key, origin[item.key], [*said_before[item.key], best.alteration],
-                                                   left, search.factors)
+                subject = origin[item.key] if state else "the correct value"
+                outcome.said[item.key] = _sentence(item.key, subject, [*said_before[item.key], best.alteration], left,
+                                                   search.factors)
                 if evidence < 3:  # so few numbers may come from more than one mistake
-                    texts = dict.fromkeys(_sentence(item.key, origin[item.key], [*said_before[item.key], f.alteration],
+                    texts = dict.fromkeys(_sentence(item.key, subject, [*said_before[item.key], f.alteration],
                                                     f.explained[item.key], search.factors) for f in others[:20])
                     texts.pop(outcome.said[item.key], None)
                     outcome.also[item.key] = tuple(texts)[:5]
@@ -791,6 +794,11 @@ class _Comparing:
                            convention, item.also)
 
     def _remark(self) -> None:
+        named = self.named
+        if any(i.verdict == WRONG for i in self.items) and not any(
+                t.op is not None and t is not named.root for t in named.names) and len(self.back.nodes) > 6:
+            self.remarks.append("The values in between have no names here. compare(f, arguments..., dW1=...) of the function "
+                                "that computes the cost takes the names of its variables.")
         if self.m < 2:
             return
         right = [i for i in self.items if i.verdict == RIGHT]
