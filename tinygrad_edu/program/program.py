@@ -94,7 +94,7 @@ class Program:
 
     inputs : the arrays it takes, nested arguments flattened, in order. constants : name -> array, read-only. lines :
     the code. outputs : name -> the name of the line, input or constant that holds it; first the function's results,
-    then the gradients, "d" + an input's name. name : of the function.
+    then the gradients, "d" + an input's name (with a number where that is taken).
 
     `str(program)` is the code; `program.run(*args)` interprets it with the primitives. Equal programs have the same
     structure, whatever their names.

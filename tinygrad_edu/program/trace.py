@@ -23,11 +23,14 @@ from ..errors import GradientError, NamesError, user_frame, variable_names
 from ..modes import always_record
 from ..rules import pointwise
 from ..rules.pointwise import identity
+from ..rules.reductions import class_cross_entropy, one_hot
 from ..rules.shapes import broadcast_to, sum_to, transpose
 from ..tensor import Primitive, Tensor, constant, leaf, next_id
 from .passes import tidied
 from .program import Input, Line, Name, Program, names_in
 from .traced import Traced, origin, traced
+
+ONE_HOT = Primitive("one_hot", one_hot)
 
 # ---------------------------------------------------------------- names
 
@@ -413,7 +416,7 @@ class _Tracing:
         for r in results:
             outputs[str(self.names.of[id(r)])] = self.names.of[id(r)]
         for t in self.wanted:
-            outputs[f"d{self.names.of[id(t)]}"] = self.gradient_name[id(t)]
+            outputs[str(self.gradient_name[id(t)])] = self.gradient_name[id(t)]
         inputs = tuple(Input(self.names.of[id(t)], t.shape, t.dtype) for t in self.inputs)
         gradients = {str(self.gradient_name[id(t)]): self.names.of[id(t)] for t, _ in self.gradients}
         return Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(results), gradients,
@@ -518,6 +521,9 @@ class _Tracing:
         operands = tuple(its_name if its_name is not None and a is gradient and a is not node else self._operand(a, kind)
                          for a in node.args)
         params = {key: self._parameter(value, kind) for key, value in (node.params or {}).items()}
+        if node.op is class_cross_entropy:  # it keeps a copy of the classes
+            params["target"] = next((self.names.of[id(x)] for x in self.inputs if type(x) is Traced and np.array_equal(
+                x, (node.params or {})["target"])), params["target"])
         name = self.names.of.get(id(node)) or self.names.short(node, "t")
         self.lines.append(Line(name, node.op, operands, params, node.shape, node.dtype, kind, name in self.names.by_person))
 
@@ -574,9 +580,28 @@ class _Tracing:
                     self.lines.append(Line(name, op, (*operands, base), {}, value.shape, value.dtype, kind))
                     self.kept.append(value)
                     return name
+        found = self._one_hot(value, kind)
+        if found is not None:
+            return found
         name = self.names.short(value, "c")
         self.constants[name] = value
         return name
+
+    def _one_hot(self, value: Any, kind: str) -> Name | None:
+        """The line that makes ones at given classes, where a constant is that."""
+        if value.dtype.kind != "f" or value.ndim < 2 or not np.isin(value, (0, 1)).all():
+            return None
+        for x in (t for t in self.inputs if type(t) is Traced and t.dtype.kind in "iu"):
+            for axis in range(value.ndim):
+                rest = value.shape[:axis] + value.shape[axis + 1 :]
+                if rest == x.shape and value.sum() == x.size and np.array_equal(np.argmax(value, axis), x) and np.all(
+                        np.max(value, axis) == 1):
+                    name = self.names.short(value, "t")
+                    params = {"classes": value.shape[axis], "axis": axis, "dtype": value.dtype}
+                    self.lines.append(Line(name, ONE_HOT, (self.names.of[id(x)],), params, value.shape, value.dtype, kind))
+                    self.kept.append(value)
+                    return name
+        return None
 
     def _from_source(self, x: Traced, kind: str) -> Any:
         if id(x) in self.by_value:

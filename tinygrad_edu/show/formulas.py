@@ -25,6 +25,7 @@ from .simplify import OPPOSITE, RELATIONS, Algebra, Atom, Sum, cost, exact
 from .write import Writer, variable
 
 LONG = 9.0  # names in an unnamed part that is used more than once: longer ones get a line of their own
+LONGEST = 60.0  # names in any unnamed part
 _COUNT_NAMES = ("m", "M", "N", "n", "batch", "batch_size", "n_samples", "num_examples", "m_train")
 
 
@@ -105,7 +106,12 @@ def formulas(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, conven
         raise GradientError("formulas: wrt is empty, so there is nothing to differentiate by. Name arguments, or leave wrt "
                             "out.")
     program, arguments = trace_with_arguments(f, *args, wrt=wrt)
-    return _Reader(program, arguments, convention, inline).formulas()
+    found = _Reader(program, arguments, convention, inline).formulas()
+    if found.unverified:  # a rule keeps clear of dividing by zero, and here it has to: the guard is shown too
+        guarded = _Reader(program, arguments, convention, inline, guards=True).formulas()
+        if len(guarded.unverified) < len(found.unverified):
+            return guarded
+    return found
 
 
 # ---------------------------------------------------------------- examples
@@ -117,6 +123,7 @@ class _Examples:
 
     count: int = 0
     symbol: str = "m"
+    along: int = 0  # the size of the axis of examples; smaller than the count where the mean is over features too
     per_example: set[str] = field(default_factory=set)
 
 
@@ -181,11 +188,15 @@ def _examples(program: Program, shapes: dict[str, tuple[int, ...]]) -> _Examples
     wanted = {program.gradients[key] for key in program.outputs if key in program.gradients}
     x, axes = start[0]
     if len(axes) > 1:
-        free = tuple(i for i in axes if not carried[i] & wanted)
-        own = [i for i in axes if shapes[x][i] in named.values()]
-        axes = tuple(own) if own and not free else free or axes
+        fewest = min(len(carried[i] & wanted) for i in axes)
+        free = tuple(i for i in axes if len(carried[i] & wanted) == fewest)
+        own = tuple(i for i in axes if shapes[x][i] in named.values())
+        axes = own if own and fewest else free
         start = [(x, axes)]
-    return _Examples(count, symbol, _carriers(program, lines, shapes, start))
+    along = math.prod(shapes[x][i] for i in axes)
+    if along != count and symbol == "m":
+        symbol = "N"
+    return _Examples(count, symbol, along, _carriers(program, lines, shapes, start))
 
 
 def _simple(x: float) -> bool:
@@ -262,9 +273,10 @@ def _operand_axis(line: Line, which: int, j: int, shapes: dict[str, tuple[int, .
 class _Reader:
     """One program on its way to formulas."""
 
-    def __init__(self, program: Program, arguments: list[Any], convention: str, inline: bool) -> None:
+    def __init__(self, program: Program, arguments: list[Any], convention: str, inline: bool,
+                 guards: bool = False) -> None:
         self.program = program = share(drop_unused(program))
-        self.convention, self.inline = convention, inline
+        self.convention, self.inline, self.guards = convention, inline, guards
         with np.errstate(all="ignore"):
             self.values = program.run(*arguments, everything=True)
         self.shapes: dict[str, tuple[int, ...]] = {x.name: x.shape for x in program.inputs}
@@ -280,8 +292,12 @@ class _Reader:
                 symbol = {"m": "N", "N": "n_examples"}.get(symbol, symbol + "_")
             self.examples.symbol = symbol
             self.m = algebra.atom("name", (), (), text=symbol, kind="symbol")
-            algebra.count = (self.m, self.examples.count)
+            algebra.counts.append((self.m, self.examples.count))
             self.values[symbol] = np.float64(self.examples.count)
+            if self.examples.along != self.examples.count and "m" not in taken and self.examples.along > 1:
+                algebra.counts.append((algebra.atom("name", (), (), text="m", kind="symbol"), self.examples.along))
+                self.values["m"] = np.float64(self.examples.along)
+        self.whole = {k: v for k, v in program.numbers.items() if isinstance(v, int) and v > 1 and k not in self.shapes}
         self.letters: dict[str, float] = {
             k: float(v) for k, v in program.numbers.items()
             if isinstance(v, float) and v not in (0.0, 1.0, 2.0, 0.5) and k not in self.shapes}
@@ -327,14 +343,22 @@ class _Reader:
 
     def number(self, x: Any, divisor: bool = False) -> Sum:
         """A literal, in terms of m and the numbers the function has names for."""
-        algebra, count = self.algebra, self.examples.count
+        algebra = self.algebra
         value = float(x)
-        if count and math.isfinite(value) and value:
+        if not math.isfinite(value) or not value:
+            return algebra.number(x)
+        for symbol, count in algebra.counts:
             if divisor and value in (count, 2 * count, count / 2):
-                return algebra.scale(algebra.of(self.m), exact(value / count))
+                return algebra.scale(algebra.of(symbol), exact(value / count))
             for k in (1, -1, 2, -2, 0.5, -0.5):
                 if count > 2 and value == k / count and not (count == 4 and k != 1):
-                    return algebra.scale(algebra.power(algebra.of(self.m), -1), exact(k))
+                    return algebra.scale(algebra.power(algebra.of(symbol), -1), exact(k))
+        for letter, size in self.whole.items():  # 1/√d
+            for power in (Fraction(1, 2), Fraction(-1, 2)):
+                if value == float(size) ** float(power) and not value.is_integer():
+                    self.values[letter] = self.numbers[letter] = np.float64(size)
+                    return algebra.power(self.letter(letter), power)
+        count = self.examples.count
         for letter, number in self.letters.items():
             for k in (1, -1, 2, -2, 0.5, -0.5):
                 if math.isclose(value, k * number, rel_tol=1e-14):
@@ -369,7 +393,8 @@ class _Reader:
 
     def _forward(self, line: Line, made: Sum) -> None:
         if not line.named:
-            if self.uses.get(line.name, 0) > 1 and cost(made) > LONG and self._single(made) is None:
+            length = cost(made)
+            if (self.uses.get(line.name, 0) > 1 and length > LONG and self._single(made) is None) or length > LONGEST:
                 self.aside[line.name] = made
                 self.sums[line.name] = self.named(line.name)
                 return
@@ -388,9 +413,9 @@ class _Reader:
             trivial = len(made.terms) == 1 and made.terms[0][0] in (1, -1) and not made.terms[0][1]
             self.sums[key] = made if trivial else self.gradient(key)
             return
-        if self.uses.get(line.name, 0) > 1 and cost(made) > LONG and not line.named:
-            short = self.best([made])
-            if cost(short) > LONG:
+        length = cost(made)
+        if (self.uses.get(line.name, 0) > 1 and length > LONG) or length > LONGEST:
+            if cost(self.best([made])) > LONG:
                 self.formula[key] = made
                 self.aside[key] = made
                 self.sums[key] = self.gradient(key)
@@ -462,13 +487,15 @@ class _Reader:
     def formulas(self) -> Formulas:
         """All lines, output to inputs."""
         self.read()
-        algebra = self.algebra
+        algebra, program = self.algebra, self.program
         chosen: dict[str, Sum] = {}
         unverified: list[str] = []
         for key, recorded in self.formula.items():
             goal = recorded
             if key in self.scale:
-                goal = algebra.multiply(recorded, algebra.of(self.m), recorded.shape)
+                m = algebra.of(self.m)  # in every term, where it meets its inverse
+                goal = algebra.add(*[algebra.multiply(Sum([t], recorded.shape), m, recorded.shape) for t in recorded.terms],
+                                   shape=recorded.shape) if recorded.terms else recorded
             plain = self.pick(goal, key, chosen)
             if plain is None:
                 plain = goal
@@ -481,8 +508,12 @@ class _Reader:
         lines = {key: text.sum(chosen[key])[0] for key in order}
         latex = {key: in_latex.sum(chosen[key])[0] for key in order}
         forward = {key: s for key, s in self.aside.items() if key not in chosen}
+        for key in order:  # what an unnamed value with a line for its gradient is
+            owner = str(program.gradients.get(key, ""))
+            if owner in self.sums and owner not in forward and not self._has_name(owner):
+                forward[owner] = self.sums[owner]
         used = {a.params["text"] for key in order for a in _atoms(chosen[key]) if a.head == "name"}
-        waiting = [key for key in forward if key in used]
+        waiting = [key for key in forward if key in used or f"d{key}" in chosen]
         for key in waiting:  # grows as it is read
             waiting += [a.params["text"] for a in _atoms(forward[key])
                         if a.head == "name" and a.params["text"] in forward and a.params["text"] not in waiting]
@@ -503,8 +534,9 @@ class _Reader:
         if not self.inline:
             activation = self._activation_gradient(key)
             if activation is not None and activation in chosen:
+                once = sum(a.params.get("text") == activation for a in _occurrences(short)) == 1
                 inner = self.best([self._inlined(goal, {activation}, chosen)])
-                if cost(inner) <= cost(short) or (len(inner.terms) == 1 and cost(inner) <= cost(short) + 3):
+                if cost(inner) <= cost(short) or (once and len(inner.terms) == 1 and cost(inner) <= cost(short) + 3):
                     options.insert(0, inner)
         relaxed = []
         for option in options:
@@ -604,11 +636,19 @@ class _Reader:
 
         return sorted(self.program.gradients, key=rank)
 
+    def _has_name(self, name: str) -> bool:
+        s = self.sums[name]
+        atom = self._single(s)
+        return atom is not None and atom.head == "name" and atom.params["text"] == name
+
     def _remarks(self, used: set[str], lines: dict[str, str]) -> list[str]:
         remarks = []
         scaled = [k for k in lines if k in self.scale]
         if self.examples.count and (self.examples.symbol in used or scaled):
-            remark = f"{self.examples.symbol} = {self.examples.count} examples"
+            several = self.examples.count != self.examples.along
+            remark = f"{self.examples.symbol} = {self.examples.count} {'entries' if several else 'examples'}"
+            if several and "m" in used and self.examples.symbol != "m":
+                remark = f"m = {self.examples.along} examples, {remark}"
             if scaled:
                 own = self.program.gradients[scaled[-1]] if scaled[-1] in self.program.gradients else scaled[-1][1:]
                 which = f" ({', '.join(scaled)})" if len(scaled) > 1 else ""
@@ -633,6 +673,14 @@ def _atoms(s: Sum) -> list[Atom]:
     return found
 
 
+def _occurrences(s: Sum) -> list[Atom]:
+    """All atoms in a sum, as often as they are written."""
+    found = [a for _, p in s.terms for a, _ in p]
+    for a in found:  # grows as it is read
+        found += [b for o in a.operands for _, p in o.terms for b, _ in p]
+    return found
+
+
 # ---------------------------------------------------------------- how each operation is read
 
 Translation = Callable[[_Reader, Line], Sum | None]
@@ -640,6 +688,7 @@ Translation = Callable[[_Reader, Line], Sum | None]
 
 def _axes(line: Line, shape: tuple[int, ...]) -> tuple[int, ...]:
     axis = line.params.get("axis")
+    axis = (axis,) if isinstance(axis, int) else axis
     return tuple(range(len(shape))) if axis is None else tuple(sorted(i % len(shape) for i in axis))
 
 
@@ -649,10 +698,36 @@ def _sum(r: _Reader, line: Line) -> Sum:
 
 
 def _mean(r: _Reader, line: Line) -> Sum:
-    total = _sum(r, line)
     x = r.operand(line.operands[0])
-    n = math.prod(x.shape[i] for i in _axes(line, x.shape))
-    return r.algebra.divide(total, r.number(n, divisor=True), line.shape)
+    axes = tuple(i for i in _axes(line, x.shape) if x.shape[i] != 1)
+    if not axes:
+        return r.algebra.view(x, line.shape)
+    c, p = r.algebra.as_term(x)
+    front = tuple((a, e) for a, e in p if not a.shape)
+    rest = Sum([(Fraction(1), tuple((a, e) for a, e in p if a.shape))], x.shape)
+    if not rest.terms[0][1]:
+        return Sum(x.terms, line.shape)
+    rest = r.algebra._opened(rest)
+    every = all(n == 1 or i in axes for i, n in enumerate(x.shape))
+    made = r.algebra.call("mean", [rest], line.shape, axes=axes, every=every)
+    return r.algebra.multiply(Sum([(c, front)], line.shape), made, line.shape)
+
+
+def _einsum(r: _Reader, line: Line) -> Sum | None:
+    """A product of two matrices, where it is one."""
+    inputs, output = line.params["inputs"], line.params["output"]
+    if len(inputs) != 2 or any(len(i) != 2 for i in (*inputs, output)):
+        return None
+    (left, right), operands = inputs, [r.operand(x) for x in line.operands]
+    shared = set(left) & set(right)
+    if len(shared) != 1 or shared & set(output):
+        return None
+    if output[0] in right:
+        left, right, operands = right, left, operands[::-1]
+    a, b = operands
+    a = a if left[0] == output[0] else r.algebra.transposed(a)
+    b = b if right[1] == output[1] else r.algebra.transposed(b)
+    return r.algebra.matmul(a, b, line.shape)
 
 
 def _sum_to(r: _Reader, line: Line) -> Sum:
@@ -682,7 +757,9 @@ def _transpose(r: _Reader, line: Line) -> Sum | None:
     given = tuple(reversed(range(ndim))) if axes is None else tuple(axes)
     if given == tuple(range(ndim)):
         return x
-    return r.algebra.transposed(x) if given == turned else None
+    if given == turned:
+        return r.algebra.transposed(x)
+    return r.algebra.call("permute_dims", [x], line.shape, op=line.op, settings={"axes": given})
 
 
 def _binary(name: str) -> Translation:
@@ -731,7 +808,7 @@ def _indicator(r: _Reader, condition: Sum) -> Sum:
 def _where(r: _Reader, line: Line) -> Sum:
     algebra = r.algebra
     condition, yes, no = (r.operand(x) for x in line.operands)
-    if _guards(r, condition) and not isinstance(line.operands[1], Name):
+    if not r.guards and _guards(r, condition) and not isinstance(line.operands[1], Name):
         return no
     same, yes, no = _shared(algebra, yes, no)
     relation = r._single(condition)
@@ -799,5 +876,5 @@ _TRANSLATIONS: dict[str, Translation] = {
     "square": _power_of(2), "reciprocal": _power_of(-1), "sqrt": _power_of(Fraction(1, 2)), "constant_power": _power_of(1),
     "power": _power, "gate": _gate, "where": _where, "reshape": _reshape, "broadcast_to": _broadcast, "sum_to": _sum_to,
     "sum": _sum, "mean": _mean, "transpose": _transpose, "matmul": _matmul, "squared_norm": _squared_norm,
-    "sigmoid_error": _sigmoid_error, "as_type": _same,
+    "sigmoid_error": _sigmoid_error, "einsum": _einsum, "add.reduce": _sum, "as_type": _same,
 }

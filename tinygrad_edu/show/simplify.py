@@ -84,15 +84,12 @@ def _along(shape: Shape, ndim: int, axis: int) -> int:
 
 
 class Algebra:
-    """The table of atoms, and the operations on sums.
+    """The table of atoms, and the operations on sums."""
 
-    count_name : the name for the number of examples, and that number: sums of what does not vary give it back.
-    """
-
-    def __init__(self, count: tuple[Atom, int] | None = None) -> None:
+    def __init__(self) -> None:
         self._table: dict[Any, Atom] = {}
         self.known: dict[int, Atom] = {}  # the serial of what a name was made as -> the name
-        self.count = count
+        self.counts: list[tuple[Atom, int]] = []  # names for numbers of examples, and these numbers
 
     # -- making
 
@@ -135,11 +132,14 @@ class Algebra:
         return Sum([(c, p) for c, p in total.values() if c != 0], shape)
 
     def _opened(self, s: Sum) -> Sum:
-        """c · (a + b) as c a + c b: where nothing but a number stands before the parenthesis."""
-        if any(len(p) == 1 and p[0][0].head == "paren" and p[0][1] == 1 for _, p in s.terms):
+        """−(a + b) as −a − b: where nothing but a sign stands before the parenthesis."""
+        def bare(c: Any, p: Product) -> bool:
+            return c in (1, -1) and len(p) == 1 and p[0][0].head == "paren" and p[0][1] == 1
+
+        if any(bare(c, p) for c, p in s.terms):
             terms: list[tuple[Any, Product]] = []
             for c, p in s.terms:
-                if len(p) == 1 and p[0][0].head == "paren" and p[0][1] == 1:
+                if bare(c, p):
                     terms += [(c * k, q) for k, q in p[0][0].operands[0].terms]
                 else:
                     terms.append((c, p))
@@ -184,8 +184,7 @@ class Algebra:
                 shared.append((a, least))
         numbers = [c for c, _ in s.terms]
         plain = [c for c, p in s.terms if not p]
-        smallest = min(s.terms, key=lambda t: (len(t[1]), sorted((a.serial, e) for a, e in t[1])))[0]
-        sign = (plain or [smallest])[0]
+        sign = plain[0] if plain else min(s.terms, key=_leads)[0]
         c = Fraction(-1) if sign < 0 else Fraction(1)
         if all(isinstance(x, Fraction) for x in numbers):
             if all(x.denominator == 1 for x in numbers):
@@ -228,20 +227,16 @@ class Algebra:
         return self.call("indicator", (condition,), condition.shape)
 
     def _outer(self, a: Sum, b: Sum, shape: Shape) -> Sum | None:
-        """A column times a row, entry by entry, is their matrix product."""
-        if len(a.terms) != 1 or len(b.terms) != 1:
+        """A column times a row, entry by entry, is their matrix product; a vector beside a column is a row."""
+        column, row = self._vary(a), self._vary(b)
+        if len(shape) != 2 or len(column) != 2 or column[1] != 1 or column[0] == 1:
             return None
-        (c, p), (k, q) = a.terms[0], b.terms[0]
-        left, right = [x for x in p if x[0].shape], [x for x in q if x[0].shape]
-        if len(left) != 1 or len(right) != 1 or left[0][1] != 1 or right[0][1] != 1:
+        if len(row) == 1 and row[0] > 1 and _all_views(a):
+            b = self.view(b, (1, *row)) if len(b.shape) == 1 else Sum(self.view(Sum(b.terms, row), (1, *row)).terms, (1, *row))
+            row = (1, *row)
+        if len(row) != 2 or row[0] != 1 or row[1] == 1:
             return None
-        x, y = left[0][0], right[0][0]
-        if x.head != "view" or y.head != "view" or len(x.shape) != 2 or len(y.shape) != 2 or x.shape[1] != 1 or (
-                y.shape[0] != 1) or len(x.operands[0].shape) != 1 or len(y.operands[0].shape) != 1:
-            return None
-        made = self.matmul(self.of(x), self.of(y), shape)
-        scalars = [t for t in (*p, *q) if not t[0].shape]
-        return Sum([(c * k * n, self.product([*scalars, *r])) for n, r in made.terms], shape)
+        return self.matmul(Sum(a.terms, column), Sum(b.terms, row), shape)
 
     def power(self, s: Sum, exponent: Any) -> Sum:
         """s to a number, entry by entry."""
@@ -290,9 +285,11 @@ class Algebra:
         c, p = self.as_term(s)
         inside: list[tuple[Atom, Any]] = []
         outside: list[tuple[Atom, Any]] = []
+        leading = axes == tuple(range(len(axes))) and len(shape) == ndim - len(axes)
         for a, e in p:
             still = all(_along(a.shape, ndim, i) == 1 for i in axes)
-            (outside if still and (keepdims or not a.shape) else inside).append((a, e))
+            stays = keepdims or not a.shape or (leading and len(a.shape) <= len(shape))
+            (outside if still and stays else inside).append((a, e))
         vary = np.broadcast_shapes(*(a.shape for a, _ in inside)) if inside else ()
         factor = Sum([(c, self.product(outside))], shape)
         empty = [i for i in axes if _along(vary, ndim, i) == 1]
@@ -310,8 +307,9 @@ class Algebra:
         return self.multiply(factor, found, shape)
 
     def _size(self, n: int) -> Sum:
-        if self.count is not None and self.count[1] == n:
-            return self.of(self.count[0])
+        for symbol, size in self.counts:
+            if size == n:
+                return self.of(symbol)
         return self.number(n)
 
     def view(self, s: Sum, shape: Shape) -> Sum:
@@ -561,7 +559,7 @@ class Algebra:
         if a.head == "matmul_vector":
             return xs[0] @ xs[1]
         if a.head == "mean":
-            return np.mean(xs[0], axis=a.params["axes"]).reshape(a.shape)
+            return np.mean(xs[0], axis=a.params["axes"], keepdims=True).reshape(a.shape)
         if a.head in RELATIONS:
             return RELATIONS[a.head](*xs)
         if a.head == "select":
@@ -571,6 +569,18 @@ class Algebra:
         wanted = a.params.get("kinds", "")
         given = [_as_kind(x, k) for x, k in zip(xs, wanted, strict=True)] if wanted else xs
         return op(*given, **settings)
+
+
+def _all_views(s: Sum) -> bool:
+    """Whether a sum is made of vectors turned into columns or rows."""
+    for _, p in s.terms:
+        for a, _ in p:
+            if a.head == "paren":
+                if not _all_views(a.operands[0]):
+                    return False
+            elif a.shape and not (a.head == "view" and len(a.operands[0].shape) == 1):
+                return False
+    return True
 
 
 def _as_kind(x: Any, kind: str) -> Any:
@@ -610,6 +620,14 @@ RELATIONS: dict[str, Callable[..., Any]] = {
 }
 OPPOSITE = {"greater": "less_equal", "greater_equal": "less", "less": "greater_equal", "less_equal": "greater",
             "equal": "not_equal", "not_equal": "equal"}
+
+
+def _leads(term: tuple[Any, Product]) -> Any:
+    """Which term has the plus sign: matrix products first, then short ones, computed values before given data."""
+    _, p = term
+    product = any(a.head in ("matmul", "sum") for a, _ in p)
+    given = all(a.params.get("kind") == "data" for a, _ in p)
+    return not product, len(p), given, sorted((a.serial, e) for a, e in p)
 
 
 def cost(s: Sum) -> float:

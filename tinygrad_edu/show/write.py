@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from .notation import _index, escaped, latex_name, number_text, printable, superscript
-from .simplify import Atom, Product, Sum
+from .simplify import Atom, Product, Sum, _all_views
 
 # How strongly a form holds together; a weaker one gets parentheses.
 SUM, NEGATION, PRODUCT, MATRIX, POWER, ATOM = 10, 15, 20, 22, 30, 50
@@ -238,24 +238,28 @@ class Writer:
             if self.in_latex:
                 text += f" \\, {right}"
                 continue
-            tight = re.fullmatch(r"[A-Z]ᵀ?|\(.*\)", left) and re.fullmatch(r"[a-z]", right)
+            tight = re.fullmatch(r"[A-Z]ᵀ?|[a-z]ᵀ|\(.*\)", left) and re.fullmatch(r"[a-z]", right)
             text += right if tight else f" {right}"
         return text
 
     def _row(self, o: Sum) -> Sum | None:
         """What a row is the transpose of: of a vector written as a column."""
-        if len(o.terms) != 1 or len(o.shape) != 2 or o.shape[0] != 1:
+        if len(o.shape) != 2 or o.shape[0] != 1 or o.shape[1] == 1 or not _all_views(o):
             return None
-        ((_, p),) = o.terms
-        if all(a.head == "view" and len(a.operands[0].shape) == 1 and a.shape[0] == 1 for a, _ in p if a.shape):
-            return o
-        return None
+        return o
 
     def _call(self, a: Atom) -> Part:
         inner = [self.sum(o)[0] for o in a.operands]
         head, settings = a.head, dict(a.params.get("settings", {}))
         if head == "absolute":
             return (rf"\left\vert {inner[0]} \right\vert" if self.in_latex else f"|{inner[0]}|"), ATOM
+        if head == "einsum":
+            letters = f"{','.join(settings['inputs'])}->{settings['output']}"
+            if self.in_latex:
+                return rf"\mathrm{{einsum}}_{{\mathrm{{{escaped(letters)}}}}}\left( {', '.join(inner)} \right)", ATOM
+            return f'einsum("{letters}", {", ".join(inner)})', ATOM
+        if head == "mean":
+            settings = {} if a.params["every"] else {"axis": a.params["axes"]}
         if head == "select":
             if self.in_latex:
                 condition, yes, no = inner
@@ -306,21 +310,26 @@ def arranged(body: Sequence[tuple[Atom, Any]]) -> list[tuple[Atom, Any]]:
 
 
 def ordered(terms: Sequence[tuple[Any, Product]]) -> list[tuple[Any, Product]]:
-    """Matrix products and sums over axes first, then short before long, positive before negative."""
+    """Gradients, matrix products and sums over axes first, then short before long, positive before negative; a number
+    where it was written, first or last."""
     def rank(t: tuple[Any, Product]) -> Any:
         c, p = t
-        heads = {a.head for a, _ in p}
-        data = bool(heads & {"matmul", "sum"}) or any(a.params.get("kind") == "gradient" for a, _ in p)
+        data = any(a.head in ("matmul", "sum") or a.params.get("kind") == "gradient" for a, _ in p)
         return 0 if data else 1, _size(p), c < 0
 
-    return sorted(terms, key=rank)
+    numbers = [t for t in terms if not t[1]]
+    found = sorted((t for t in terms if t[1]), key=rank)
+    first = bool(numbers and found) and (
+        found[0][0] < 0 < numbers[0][0] or (terms[0] is numbers[0] and not (numbers[0][0] < 0 and any(
+            c > 0 for c, _ in found))))
+    return [*numbers, *found] if first else [*found, *numbers]
 
 
 def _size(p: Product) -> float:
     total = 0.0
     for a, _ in p:
         inner = sum(_size(q) + (0 if q else 1) for o in a.operands for _, q in o.terms)
-        total += 1.0 if a.head == "name" else inner + 0.1
+        total += inner + 0.1 if a.head in ("paren", "matmul", "sum") else 1.05 if a.head == "transpose" else 1.0
     return total
 
 
