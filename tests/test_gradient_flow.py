@@ -135,6 +135,7 @@ def softmax_by_hand(Z: Any) -> Any:
 
 BY_HAND: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "sigmoid: 1 / (1 + exp(-z))": (lambda z: 1 / (1 + np.exp(-z)), tg.sigmoid),
+    "sigmoid: 1 / (1 + exp(-1 * z))": (lambda z: 1 / (1 + np.exp(-1 * z)), tg.sigmoid),
     "sigmoid: 1.0 / (exp(-z) + 1)": (lambda z: 1.0 / (np.exp(-z) + 1), tg.sigmoid),
     "sigmoid: exp(z) / (1 + exp(z))": (lambda z: (e := np.exp(z)) / (1 + e), tg.sigmoid),
     "sigmoid: reciprocal": (lambda z: np.reciprocal(1 + np.exp(-z)), tg.sigmoid),
@@ -142,6 +143,7 @@ BY_HAND: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "relu: maximum(z, 0)": (lambda z: np.maximum(z, 0), tg.relu),
     "relu: maximum(0.0, z)": (lambda z: np.maximum(0.0, z), tg.relu),
     "relu: maximum of zeros": (lambda z: np.maximum(np.zeros(z.shape), z), tg.relu),
+    "relu: clip(z, 0, None)": (lambda z: np.clip(z, 0, None), tg.relu),
     "relu: z * (z > 0)": (lambda z: z * (z > 0), tg.relu),
     "relu: where": (lambda z: np.where(z > 0, z, 0), tg.relu),
     "leaky_relu: maximum(0.01 z, z)": (lambda z: np.maximum(0.01 * z, z), tg.leaky_relu),
@@ -163,11 +165,27 @@ def test_activations_written_by_hand(how: str) -> None:
     np.testing.assert_allclose(left.delta, right.delta, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["relu", "softplus", "elu"])
+def test_activations_of_minus_z(name: str) -> None:
+    _, X, W, b = random_arrays()
+    b.data[1] = 50.0
+    Z = W @ X + b
+    g = ENTRYWISE[name]
+    (layer,) = gradient_flow(np.sum(g(-Z))).layers
+    (other,) = gradient_flow(np.sum(g(-W @ X - b))).layers
+    assert (layer.name, layer.activation) == ("Z", name)
+    assert layer.saturation == other.saturation > 0.2
+    assert layer.dead == (tuple(np.flatnonzero((Z.data >= 0).all(axis=1))) if name == "relu" else None)
+    np.testing.assert_array_equal(layer.delta, -other.delta)
+
+
 @pytest.mark.parametrize("g", [
     pytest.param(lambda z: 2 / (1 + np.exp(-z)), id="twice sigmoid"),
     pytest.param(lambda z: 1 / (2 + np.exp(-z)), id="another sum"),
     pytest.param(lambda z: 1 / (1 + np.exp(-z * z)), id="of a square"),
     pytest.param(lambda z: np.maximum(z, 1), id="maximum with 1"),
+    pytest.param(lambda z: np.clip(z, 0, 1), id="clip on both sides"),
+    pytest.param(lambda z: 1 / (1 + np.exp(-2 * z)), id="a steeper sigmoid"),
     pytest.param(lambda z: np.maximum(2 * z, z), id="steep below"),
     pytest.param(lambda z: np.where(z > 1, z, 0), id="another threshold"),
     pytest.param(lambda z: (np.exp(z) + np.exp(-z)) / (np.exp(z) - np.exp(-z)), id="1 / tanh"),

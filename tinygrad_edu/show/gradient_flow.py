@@ -244,12 +244,13 @@ def gradient_flow(J: Tensor, gradient: Any = None, unit_axis: int | None = None)
 
 @dataclass(frozen=True)
 class _Activation:
-    """What takes z: its name, its output, and a primitive whose rule gives g′(z)."""
+    """What takes z: its name, its output, and a primitive whose rule gives g′(z). sign : -1 where it takes −z."""
 
     name: str
     output: Tensor
     op: Primitive | None
     params: dict[str, Any]
+    sign: int = 1
 
 
 _KNOWN: dict[Primitive, str] = {
@@ -296,7 +297,11 @@ def _exponential(x: Any) -> tuple[Any, int] | None:
     if not _made_by(x, pointwise.exp):
         return None
     z = x.args[0]
-    return (z.args[0], -1) if _made_by(z, pointwise.negative) else (z, 1)
+    if _made_by(z, pointwise.negative):
+        return z.args[0], -1
+    if _made_by(z, pointwise.multiply) and (pair := _either(z.args, lambda a: _all_equal(a, -1))) is not None:
+        return pair[1], -1
+    return z, 1
 
 
 def _sigmoid_by_hand(top: Any, bottom: Any) -> Any:
@@ -348,6 +353,9 @@ def _by_hand(node: Tensor) -> tuple[str, Any, Primitive, dict[str, Any]] | None:
             slope = _scaled(x, z)
             if slope is not None and 0 <= slope < 1:
                 return "leaky_relu", z, pointwise.leaky_relu, {"slope": slope}
+    elif op is pointwise.clip:
+        if _all_equal(args[1], 0) and _all_equal(args[2], np.inf):
+            return "relu", args[0], pointwise.relu, {}
     elif op is pointwise.where:
         condition, z, other = args
         if type(z) is Tensor and np.shape(condition) == z.shape and (
@@ -397,10 +405,11 @@ def _activations(nodes: list[Tensor]) -> dict[Tensor, _Activation]:
         if seen is None:
             continue
         name, z, primitive, its = seen
-        if _made_by(z, pointwise.negative) and primitive is not pointwise.relu:  # σ(-z), softplus(-z)
-            z = z.args[0]
+        sign = 1
+        if _made_by(z, pointwise.negative):  # softplus(-z)
+            z, sign = z.args[0], -1
         if type(z) is Tensor and z.requires_grad and (z not in found or name == "silu"):
-            found[z] = _Activation(name, node, primitive, its)
+            found[z] = _Activation(name, node, primitive, its, sign)
     return found
 
 
@@ -684,7 +693,7 @@ class _Reading:
     def _layer(self, number: int, name: str, z: Tensor, last: bool) -> Layer:
         activation, segment = self.activations[z], self.segments[z]
         delta = np.asarray(self.grads.of(z))
-        slope = _slope(activation, z.value)
+        slope = _slope(activation, activation.sign * z.value)
         axis = self.unit_axis if self.unit_axis is not None else segment.unit_axis
         units = examples = None
         by_unit = by_unit_delta = None  # (units, examples)
@@ -697,7 +706,7 @@ class _Reading:
             by_unit_delta = np.moveaxis(delta, axis, 0).reshape(units, examples)
         dead = None
         if activation.name == "relu" and by_unit is not None:
-            dead = tuple(int(i) for i in np.flatnonzero(np.all(by_unit <= 0, axis=1)))
+            dead = tuple(int(i) for i in np.flatnonzero(np.all(activation.sign * by_unit <= 0, axis=1)))
         parameters = {self.names[p]: Norms(_norm(p.value), _norm(self.grads.of(p)), kind)
                       for p, kind in segment.parameters.items()}
         same = by_unit is not None and by_unit_delta is not None and units is not None and units > 1 and all(
