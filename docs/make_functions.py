@@ -14,7 +14,7 @@ import tinygrad_edu as tg
 PAGE = Path(__file__).with_name("functions.md")
 GROUPS = {
     "Derivatives": "grad value_and_grad vjp jvp jacobian hessian hvp elementwise_grad check_gradients GradientCheck primitive",
-    "Readers": "draw explain numpy_source compare gradient_flow find_nan scope",
+    "Readers": "draw explain formulas numpy_source compare gradient_flow find_nan scope",
     "Tensors": "Tensor no_grad recording strict_shapes errors TinygradError",
     "Costs": "binary_cross_entropy binary_cross_entropy_with_logits cross_entropy categorical_cross_entropy",
     "Activations": "sigmoid log_sigmoid softplus relu leaky_relu elu gelu silu softmax log_softmax",

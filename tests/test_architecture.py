@@ -27,7 +27,8 @@ PACKAGE = ROOT / "tinygrad_edu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import itself and the rooms below it. A new file at the top of the package needs a place here.
-ENGINE = ["errors", "modes", "memory", "tensor", "operators", "rules", "ops", "backprop", "forward", "calculus", "program", "show"]
+ENGINE = ["errors", "modes", "memory", "tensor", "operators", "rules", "ops", "backprop", "forward", "calculus", "program",
+          "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
 BELOW["optim"] = BELOW["data"] = {"errors", "tensor", "ops"}

@@ -206,6 +206,7 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from .show.chain_rule import explain
     from .show.compare import compare
+    from .show.formulas import formulas
     from .show.gradient_flow import gradient_flow
     from .show.non_finite import find_nan
     from .show.numpy_source import numpy_source
@@ -219,7 +220,6 @@ __all__ = [
     "Tensor",
     "TinygradError",
     "__version__",
-    # NumPy's names, and what NumPy lacks
     "abs",
     "absolute",
     "add",
@@ -297,6 +297,7 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "formulas",
     "gelu",
     "getitem",
     "grad",
@@ -411,8 +412,14 @@ __all__ = [
 
 # the readers are loaded when first used: a program that only differentiates does not pay for them
 _READERS = {
-    "compare": "show.compare", "draw": "show.picture", "explain": "show.chain_rule", "find_nan": "show.non_finite",
-    "gradient_flow": "show.gradient_flow", "numpy_source": "show.numpy_source", "scope": "show.scopes",
+    "compare": "show.compare",
+    "draw": "show.picture",
+    "explain": "show.chain_rule",
+    "find_nan": "show.non_finite",
+    "formulas": "show.formulas",
+    "gradient_flow": "show.gradient_flow",
+    "numpy_source": "show.numpy_source",
+    "scope": "show.scopes",
 }
 
 keep_freed_memory()
