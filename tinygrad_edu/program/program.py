@@ -129,6 +129,7 @@ class Program:
     results: int = 1  # how many of the outputs are the function's own
     gradients: dict[str, Name] = field(default_factory=dict)  # "dZ" -> the value it is the gradient of, newest first
     numbers: dict[str, Any] = field(default_factory=dict)  # numbers the function had in variables: m, learning rates
+    skipped: tuple[int, ...] = ()  # which of the flattened arguments were settings, not arrays
 
     def __str__(self) -> str:
         text = [f"{self.name}({', '.join(x.name for x in self.inputs)}):"]
@@ -192,7 +193,7 @@ class Program:
         Gives the outputs by name; with `everything` all values by name. Raises ShapeError where an argument's shape
         differs from the traced one.
         """
-        leaves, _ = flatten(tuple(args))
+        leaves = [x for i, x in enumerate(flatten(tuple(args))[0]) if i not in self.skipped]
         if len(leaves) != len(self.inputs):
             raise ShapeError(f"{self.name}: the program takes {len(self.inputs)} arrays "
                              f"({', '.join(x.name for x in self.inputs)}), got {len(leaves)}.")

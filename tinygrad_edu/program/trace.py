@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import functools
+import inspect
 import keyword
 import operator
 import re
@@ -10,7 +12,6 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -193,11 +194,28 @@ def trace_with_arguments(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = 
 
 
 def _argument_names(f: Any, count: int) -> list[str]:
-    code = getattr(f, "__code__", None)
-    start = 1 if hasattr(f, "__self__") else 0
-    names = list(code.co_varnames[start : code.co_argcount]) if code is not None else []
-    rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if code is not None and code.co_flags & 4 else "x"
+    """The names of the first `count` positional arguments."""
+    names: list[str] = []
+    rest = "x"
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    for parameter in parameters:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            rest = parameter.name
     return [names[i] if i < len(names) else f"{rest}{i - len(names) + 1}" for i in range(count)]
+
+
+def _code_of(f: Any) -> CodeType | None:
+    """The code that runs when f is called: of a partial, a method or a callable object too."""
+    f = inspect.unwrap(f)
+    while isinstance(f, functools.partial):
+        f = inspect.unwrap(f.func)
+    found = getattr(f, "__code__", None) or getattr(getattr(f, "__func__", None), "__code__", None)
+    return found or (getattr(type(f).__call__, "__code__", None) if callable(f) else None)
 
 
 def _leaf_names(tree: Any, name: str) -> list[str]:
@@ -233,23 +251,29 @@ class _Tracing:
             f, args = self._replay(f)
         elif not callable(f):
             raise TypeError(f"trace: {type(f).__name__} given. It takes a function and its arguments, or a recorded result.")
-        self.f, self.title = f, as_identifier(getattr(f, "__name__", "f"))
+        self.f, self.title = f, _title(f)
         leaves, rebuild = flatten(args)
-        texts = [text for arg, name in zip(args, _argument_names(f, len(args)), strict=True)
-                 for text in _leaf_names(arg, name)]
+        titles = _argument_names(f, len(args))
+        texts = [text for arg, name in zip(args, titles, strict=True) for text in _leaf_names(arg, name)]
         own = getattr(f, "leaf_names", None)
         texts = own if own is not None else texts
-        self.inputs: list[Any] = [_input(x) for x in leaves]
-        for given, t, text in zip(leaves, self.inputs, texts, strict=True):
-            given_name = given.name if type(given) is Tensor and given.name is not None else text
-            self.names.claim(t, given_name, True)
-        self.wanted = self._wanted(wrt, args, leaves)
-        code = getattr(f, "__code__", None)
+        plain = [not _is_static(x, wrt, [type(y) for y in leaves]) for x in leaves]
+        chosen = _chosen(wrt, args, titles, texts, leaves, self.title) if wrt is not None else []
+        plain = [yes or (i in chosen and not isinstance(leaves[i], (str, bytes))) for i, yes in enumerate(plain)]
+        floats = any(yes and _is_float(x) for x, yes in zip(leaves, plain, strict=True))
+        self.skipped = tuple(i for i, yes in enumerate(plain) if not yes)
+        every = [_input(x, text, floats) if yes else x for x, text, yes in zip(leaves, texts, plain, strict=True)]
+        self.inputs: list[Any] = [t for t, yes in zip(every, plain, strict=True) if yes]
+        for given, t, text, yes in zip(leaves, every, texts, plain, strict=True):
+            if yes:
+                self.names.claim(t, given.name if type(given) is Tensor and given.name is not None else text, True)
+        self.wanted = self._wanted(wrt, chosen, leaves, every)
+        code = _code_of(f)
         if code is not None and own is None:
             self.arrays |= _arrays_around(f, code)
         self.watch = _Watch(code)
         with always_record(), np.errstate(all="ignore"):
-            call = rebuild(self.inputs)
+            call = rebuild(every)
             if own is None:
                 with self.watch.on():
                     self.result = f(*call)
@@ -260,6 +284,9 @@ class _Tracing:
 
     def _replay(self, root: Tensor) -> tuple[Any, tuple[Any, ...]]:
         """A function that computes again what was recorded, and the leaves as its arguments."""
+        if root.op is None:
+            raise GradientError(f"trace: {root.name or 'the Tensor'} was not computed from anything that is tracked, so there "
+                                "is nothing to differentiate. Compute J from Tensors, J = f(Tensor(...)).")
         variables = variable_names()
         nodes = Graph([root]).nodes
         for node in nodes:
@@ -308,38 +335,23 @@ class _Tracing:
         again.tracked = [x.requires_grad for x in leaves]  # type: ignore[attr-defined]
         return again, tuple(leaves)
 
-    def _wanted(self, wrt: Any, args: Sequence[Any], leaves: Sequence[Any]) -> list[Tensor]:
+    def _wanted(self, wrt: Any, chosen: Sequence[int], leaves: Sequence[Any], every: Sequence[Any]) -> list[Tensor]:
+        """The inputs to differentiate by."""
         tracked = getattr(self.f, "tracked", None)
         possible = [t for t in self.inputs if type(t) is Tensor]
         if wrt is None:
             if tracked is not None:
                 return [t for t, yes in zip(self.inputs, tracked, strict=True) if yes]
-            tensors = [t for t, x in zip(self.inputs, leaves, strict=True) if type(x) is Tensor and x.requires_grad]
+            tensors = [t for t, x in zip(every, leaves, strict=True) if type(x) is Tensor and x.requires_grad]
+            if not possible:
+                raise GradientError(f"{self.title}: there is no argument to differentiate by. Give it numbers or arrays.")
             return tensors or possible
-        wanted: list[Tensor] = []
-        per_arg = [len(flatten(arg)[0]) for arg in args]
-        titles = _argument_names(self.f, len(args))
-        for w in wrt if isinstance(wrt, (tuple, list)) else (wrt,):
-            found: list[Any] = []
-            if isinstance(w, str):
-                found = [t for t in self.inputs if self.names.of[id(t)] == as_identifier(w)]
-                if not found and w in titles:
-                    i = titles.index(w)
-                    found = self.inputs[sum(per_arg[:i]) : sum(per_arg[: i + 1])]
-            elif isinstance(w, (int, np.integer)) and not isinstance(w, bool):
-                if -len(args) <= w < len(args):
-                    i = int(w) % len(args)
-                    found = self.inputs[sum(per_arg[:i]) : sum(per_arg[: i + 1])]
-            else:
-                found = [t for t, x in zip(self.inputs, leaves, strict=True) if x is w]
-            if not found:
-                known = ", ".join(self.names.of[id(t)] for t in possible)
-                raise NamesError(f"wrt: {w!r} is no argument of {self.title}. Its arrays are {known}.")
-            if not all(type(t) is Tensor for t in found):
-                raise GradientError(f"wrt: {w!r} holds integers or truth values, which have no derivative. Convert it with "
-                                    ".astype(float).")
-            wanted += found
-        return wanted
+        for i in chosen:
+            if type(every[i]) is not Tensor:
+                shown = self.names.of.get(id(every[i]), leaves[i])
+                raise GradientError(f"wrt: {shown} holds integers, truth values or text, which have no derivative. Convert it "
+                                    "with .astype(float).")
+        return list(dict.fromkeys(every[i] for i in chosen))
 
     def _differentiate(self) -> None:
         self.gradients: list[tuple[Tensor, Any]] = []  # node -> its complete gradient, in the order they are made
@@ -420,7 +432,7 @@ class _Tracing:
         inputs = tuple(Input(self.names.of[id(t)], t.shape, t.dtype) for t in self.inputs)
         gradients = {str(self.gradient_name[id(t)]): self.names.of[id(t)] for t, _ in self.gradients}
         return Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(results), gradients,
-                       dict(self.watch.numbers) if self.watch is not None else {})
+                       dict(self.watch.numbers) if self.watch is not None else {}, self.skipped)
 
     def _nodes(self, roots: Iterable[Any]) -> list[Tensor]:
         """Everything recorded that roots were made from, also by way of untracked arrays, oldest first."""
@@ -649,19 +661,64 @@ def _same(a: Any, b: Any) -> bool:
 
 def _arrays_around(f: Any, code: CodeType) -> dict[str, Any]:
     """The plain arrays a function can see without being given them."""
-    found = {name: f.__globals__[name] for name in code.co_names if name in getattr(f, "__globals__", {})}
+    around = getattr(f, "__globals__", {})
+    found = dict(getattr(getattr(f, "__self__", f), "__dict__", {}))
+    found |= {name: around[name] for name in code.co_names if name in around}
     for name, cell in zip(code.co_freevars, getattr(f, "__closure__", None) or (), strict=False):
         try:
             found[name] = cell.cell_contents
         except ValueError:  # not bound yet
             continue
-    return {name: x for name, x in found.items() if type(x) is ndarray and x.ndim}
+    values = {name: x.value if type(x) is Tensor else x for name, x in found.items()}
+    return {name: x for name, x in values.items() if type(x) is ndarray and x.ndim}
 
 
-def _input(x: Any) -> Any:
-    """A tracked Tensor around an argument, so that everything done to it is recorded; integers stay an array."""
-    value = x.value if type(x) is Tensor else constant(x, "argument")
-    if not hasattr(value, "shape"):
+def _title(f: Any) -> str:
+    name = getattr(f, "__name__", None) or getattr(getattr(f, "func", None), "__name__", None) or type(f).__name__
+    return "f" if name == "<lambda>" else as_identifier(name)
+
+
+def _is_static(x: Any, wrt: Any, kinds: Sequence[type]) -> bool:
+    """Whether an argument is a setting, which f gets as it is: text, a function, a truth value; an integer beside
+    Tensors, or where what to differentiate by is said."""
+    if isinstance(x, bool) or not isinstance(x, (Tensor, ndarray, np.generic, int, float, list)):
+        return True
+    return isinstance(x, int) and (wrt is not None or Tensor in kinds)
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, (int, float, list)) or np.asarray(x.value if type(x) is Tensor else x).dtype.kind == "f"
+
+
+def _chosen(wrt: Any, args: Sequence[Any], titles: Sequence[str], texts: Sequence[str], leaves: Sequence[Any],
+            title: str) -> list[int]:
+    """Which leaves `wrt` means: names of arguments or of arrays in them, positions, or Tensors."""
+    counts = [len(flatten(arg)[0]) for arg in args]
+    places = [range(sum(counts[:i]), sum(counts[: i + 1])) for i in range(len(args))]
+    found: list[int] = []
+    for w in wrt if isinstance(wrt, (tuple, list)) else (wrt,):
+        here: Sequence[int] = ()
+        if isinstance(w, str):
+            own = [x.name if type(x) is Tensor and x.name is not None else text for x, text in zip(leaves, texts, strict=True)]
+            here = places[titles.index(w)] if w in titles and len(texts) == len(leaves) == sum(counts) and w not in own else [
+                i for i, text in enumerate(own) if text == w or as_identifier(text) == as_identifier(w)]
+        elif isinstance(w, (int, np.integer)) and not isinstance(w, bool):
+            here = places[int(w)] if -len(args) <= w < len(args) else ()
+        else:
+            here = [i for i, x in enumerate(leaves) if x is w]
+        if not here:
+            shown = repr(w) if isinstance(w, (str, int)) else type(w).__name__
+            known = ", ".join(as_identifier(text) for text in texts)
+            raise NamesError(f"wrt: {shown} is no argument of {title}. Its arrays are {known}.")
+        found += here
+    return found
+
+
+def _input(x: Any, name: str, floats: bool) -> Any:
+    """A tracked Tensor around an argument, so that everything done to it is recorded; integers stay an array, as they
+    are classes or places, unless there is nothing else."""
+    value = x.value if type(x) is Tensor else constant(x, name)
+    if not hasattr(value, "shape") or (not floats and value.dtype.kind in "iu"):
         value = np.float64(value)
     value = np.asarray(value)
     if value.dtype.kind == "f":
@@ -669,7 +726,7 @@ def _input(x: Any) -> Any:
     return traced(value, None)
 
 
-@cache
+@functools.cache
 def _primitive(function: Any) -> Primitive:
     """A NumPy function without derivative, as a primitive."""
     name = getattr(function, "__name__", "function")

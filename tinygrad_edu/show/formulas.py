@@ -382,6 +382,8 @@ class _Reader:
         for line in self.program.lines:
             if line.name == self.root_gradient:
                 self.sums[line.name] = self.algebra.number(1, line.shape)
+                if self.program.gradients[str(line.name)] in self.inputs:
+                    self.formula[str(line.name)] = self.sums[line.name]
                 continue
             made = self.made(line)
             if made.shape != line.shape:
@@ -414,12 +416,11 @@ class _Reader:
             self.sums[key] = made if trivial else self.gradient(key)
             return
         length = cost(made)
-        if (self.uses.get(line.name, 0) > 1 and length > LONG) or length > LONGEST:
-            if cost(self.best([made])) > LONG:
-                self.formula[key] = made
-                self.aside[key] = made
-                self.sums[key] = self.gradient(key)
-                return
+        if ((self.uses.get(line.name, 0) > 1 and length > LONG) or length > LONGEST) and cost(self.best([made])) > LONG:
+            self.formula[key] = made
+            self.aside[key] = made
+            self.sums[key] = self.gradient(key)
+            return
         self.sums[key] = made
 
     def _single(self, s: Sum) -> Atom | None:
@@ -480,9 +481,11 @@ class _Reader:
             return False
         if got.shape != wanted.shape:
             return False
-        size = float(np.max(np.abs(wanted), initial=0.0))
-        digits = 1e-4 if wanted.dtype.itemsize < 8 else 1e-9
-        return bool(np.all(np.isfinite(got) & (np.abs(got - wanted) <= digits * max(size, 1e-12))))
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(wanted)
+            size = float(np.max(np.abs(wanted[finite]), initial=0.0))
+            near = np.abs(got - wanted) <= (1e-4 if wanted.dtype.itemsize < 8 else 1e-9) * max(size, 1e-12)
+        return bool(np.all(np.where(finite, near, (got == wanted) | (np.isnan(got) & np.isnan(wanted)))))
 
     def formulas(self) -> Formulas:
         """All lines, output to inputs."""
@@ -520,7 +523,7 @@ class _Reader:
         for key in sorted(waiting, key=list(forward).index):
             lines[key], latex[key] = text.sum(forward[key])[0], in_latex.sum(forward[key])[0]
             used |= {a.params["text"] for a in _atoms(forward[key]) if a.head == "name"}
-        return Formulas(lines, latex, self.convention, self._remarks(used, lines), unverified)
+        return Formulas(lines, latex, self.convention, self._remarks(used, lines, unverified), unverified)
 
     def pick(self, goal: Sum, key: str, chosen: dict[str, Sum]) -> Sum | None:
         """The form that is shown, checked against the numbers; None where no form agrees."""
@@ -641,7 +644,7 @@ class _Reader:
         atom = self._single(s)
         return atom is not None and atom.head == "name" and atom.params["text"] == name
 
-    def _remarks(self, used: set[str], lines: dict[str, str]) -> list[str]:
+    def _remarks(self, used: set[str], lines: dict[str, str], unverified: list[str]) -> list[str]:
         remarks = []
         scaled = [k for k in lines if k in self.scale]
         if self.examples.count and (self.examples.symbol in used or scaled):
@@ -656,6 +659,8 @@ class _Reader:
             remarks.append(remark)
         for text in sorted(self.ones):
             remarks.append(f"{text} = 1 for these data")
+        if unverified:
+            remarks.append(f"{', '.join(unverified)}: as recorded; at these numbers no shorter form agrees with the engine")
         return remarks
 
 

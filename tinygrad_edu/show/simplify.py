@@ -231,7 +231,7 @@ class Algebra:
         column, row = self._vary(a), self._vary(b)
         if len(shape) != 2 or len(column) != 2 or column[1] != 1 or column[0] == 1:
             return None
-        if len(row) == 1 and row[0] > 1 and _all_views(a):
+        if len(row) == 1 and row[0] > 1 and _all_views(a, products=True):
             b = self.view(b, (1, *row)) if len(b.shape) == 1 else Sum(self.view(Sum(b.terms, row), (1, *row)).terms, (1, *row))
             row = (1, *row)
         if len(row) != 2 or row[0] != 1 or row[1] == 1:
@@ -571,13 +571,15 @@ class Algebra:
         return op(*given, **settings)
 
 
-def _all_views(s: Sum) -> bool:
-    """Whether a sum is made of vectors turned into columns or rows."""
+def _all_views(s: Sum, products: bool = False) -> bool:
+    """Whether a sum is made of vectors turned into columns or rows, or of matrix products too."""
     for _, p in s.terms:
         for a, _ in p:
             if a.head == "paren":
-                if not _all_views(a.operands[0]):
+                if not _all_views(a.operands[0], products):
                     return False
+            elif products and a.head == "matmul":
+                continue
             elif a.shape and not (a.head == "view" and len(a.operands[0].shape) == 1):
                 return False
     return True

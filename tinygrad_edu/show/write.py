@@ -104,7 +104,7 @@ class Writer:
     def _beside(self, number: str, inner: str, strength: int) -> str:
         """A number before a product: 3c, 2(A − Y), 2 · dZ."""
         inner = self.wrapped((inner, strength), PRODUCT)
-        close = re.match(r"(\\left\()?\(?[^\W\d_](?![\w\[(])|\(|\\left\(|1\[|\\mathbf", inner)
+        close = re.match(r"[^\W\d_](?=[²³⁴⁵⁶⁷⁸⁹⁰¹\s·/)^]|$)|\(|\\left\(|1\[|\\mathbf", inner)
         if close and number.isdigit() and not inner.startswith(("1[", r"\mathbf")):
             return f"{number}{inner}" if not self.in_latex else f"{number} {inner}"
         return f"{number} {chr(92) + 'cdot' if self.in_latex else '·'} {inner}"
@@ -204,6 +204,11 @@ class Writer:
         if head == "indicator":
             inner = self.sum(a.operands[0])[0]
             return (rf"\mathbf{{1}}\left[ {inner} \right]" if self.in_latex else f"1[{inner}]"), ATOM
+        if head == "power":
+            base, exponent = self.sum(a.operands[0]), self.sum(a.operands[1])
+            if self.in_latex:
+                return f"{self.wrapped(base, ATOM)}^{{{exponent[0]}}}", POWER
+            return f"{self.wrapped(base, ATOM)}^{self.wrapped(exponent, ATOM)}", POWER
         if head in _SIGNS:
             sign = _SIGNS[head][self.in_latex]
             need = SUM if head not in ("bitwise_and", "bitwise_or") else POWER
