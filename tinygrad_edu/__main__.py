@@ -1,16 +1,19 @@
 """The command line: a forward pass as text in, its value, every intermediate and every derivative out.
 
     python -m tinygrad_edu "J = 3*(a + b*c)" a=5 b=3 c=2
+    python -m tinygrad_edu source FILE.py:function
 
-The text is parsed to a syntax tree and walked; only the operations listed here are done, on sizes that were checked
-before. Nothing is ever evaluated as Python code.
+An expression is parsed to a syntax tree and walked; only the operations listed here are done, on sizes that were checked
+before. It is never evaluated as Python code. A file that is named is run, as Python would run it.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import difflib
+import inspect
 import json
 import keyword
 import math
@@ -27,6 +30,8 @@ from typing import IO, Any, NoReturn
 import numpy as np
 
 from . import __version__, nn, ops
+from .backprop import Graph
+from .calculus import flatten
 from .errors import TinygradError
 from .show.chain_rule import Explanation, Row, explain
 from .show.notation import array_text, in_ascii
@@ -49,6 +54,7 @@ Write a forward pass; see its value, every intermediate, and every derivative wi
   python -m tinygrad_edu "J = sum((W @ x)**2)" "W=[[1,2],[3,4]]" "x=[1,-1]"
   python -m tinygrad_edu "J = mean((w.T @ X + b - Y)**2)" w=@w.npy X=@X.csv Y=@Y.csv b=0
   python -m tinygrad_edu doctor
+  python -m tinygrad_edu source FILE.py:function   (also formulas, explain, draw; see source --help)
 
 The expression is Python's arithmetic with NumPy's functions; several statements are separated by ; or new lines, and the
 last one is differentiated. A value is a number, a (nested) list, or @file.npy or @file.csv.
@@ -497,6 +503,12 @@ def _holds_tensor(value: Any) -> bool:
 
 def read_value(text: str) -> tuple[str, Tensor]:
     """`name=value` as a name and a Tensor of that name."""
+    name, array = read_array(text)
+    return name, Tensor(array, name=name, dtype=np.float32 if array.dtype == np.float32 else np.float64)
+
+
+def read_array(text: str) -> tuple[str, Any]:
+    """`name=value` as a name and an array of real numbers."""
     given, equals, value = text.partition("=")
     name = unicodedata.normalize("NFKC", given.strip())
     if not equals or not name.isidentifier():
@@ -517,7 +529,7 @@ def read_value(text: str) -> tuple[str, Tensor]:
         raise InputError(f"{name} must be real numbers, not {array.dtype}.", text, len(prefix))
     if not np.isfinite(array).all():
         raise InputError(f"{name} has entries that are not finite.", text, len(prefix))
-    return name, Tensor(array, name=name, dtype=np.float32 if array.dtype == np.float32 else np.float64)
+    return name, array
 
 
 def _from_file(path: str, text: str, column: int) -> Any:
@@ -665,6 +677,264 @@ def doctor() -> str:
     return "\n".join(f"{name:13} {said}" for name, said in lines)
 
 
+# ---------------------------------------------------------------- a function in a file
+
+COMMANDS = ("source", "formulas", "explain", "draw")
+_FUNCTION_HELP = """\
+Read a function of a Python file: run the file, call the function once, and show it.
+
+  python -m tinygrad_edu source   FILE.py:function    a NumPy function with the gradients, to paste anywhere
+  python -m tinygrad_edu formulas FILE.py:function    the formula of every gradient
+  python -m tinygrad_edu explain  FILE.py:function    the chain rule with the numbers
+  python -m tinygrad_edu draw     FILE.py:function    the graph, as FILE.svg unless --output says otherwise
+
+The function's arguments are given as name=value, like those of an expression; what is not given is taken from the
+function's defaults, and then from the variables of that name in the file.
+"""
+
+
+def _function_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m tinygrad_edu", description=_FUNCTION_HELP, allow_abbrev=False,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("target", metavar="FILE.py:function")
+    parser.add_argument("values", nargs="*", metavar="name=value", help="a number, a list, @file.npy or @file.csv")
+    parser.add_argument("--wrt", metavar="NAME", action="append", help="only the derivative by this argument")
+    parser.add_argument("--convention", choices=("math", "course"), default="math",
+                        help="course: 1/m stands where examples are summed, as in dZ = A - Y")
+    parser.add_argument("--output", metavar="FILE", help="write to this file: source, or a picture")
+    parser.add_argument("--latex", action="store_true", help="print LaTeX (formulas, explain)")
+    return parser
+
+
+class UserFile:
+    """A Python file that the user named, and what it holds once it is run."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        if not path.endswith(".py"):
+            raise InputError(f"{path or 'the file'}: a Python file is needed, named as in cost.py:function.")
+        try:
+            self.text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"{path}: it is not text in UTF-8.") from None
+        except OSError as error:
+            raise InputError(f"{path}: {(error.strerror or 'cannot be read').lower()}.") from None
+        self.functions = self._functions()
+        self.module: Any = None
+
+    def _functions(self) -> list[str]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(self.text)
+        except SyntaxError as error:
+            lines = self.text.splitlines()
+            row = min(max(error.lineno or 1, 1), max(len(lines), 1))
+            raise InputError(f"{self.path}, line {row}: {error.msg}.", lines[row - 1] if lines else "",
+                             max((error.offset or 1) - 1, 0)) from None
+        except (ValueError, MemoryError, RecursionError) as error:
+            raise InputError(f"{self.path}: {error}.") from None
+        return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+    def there_are(self) -> str:
+        return f" There are {', '.join(self.functions[:12])}." if self.functions else " It defines none."
+
+    def load(self) -> None:
+        """Run the file, as a module: what stands under `if __name__ == "__main__"` is left out."""
+        import importlib.util
+
+        spec = importlib.util.spec_from_file_location(f"_file_{Path(self.path).stem}", self.path)
+        assert spec is not None
+        assert spec.loader is not None
+        self.module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = self.module
+        self.doing(spec.loader.exec_module, self.module)
+
+    def doing(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run the user's code; what it prints goes to stderr, and what it raises becomes one line with its place."""
+        folder, bytecode = str(Path(self.path).resolve().parent), sys.dont_write_bytecode
+        sys.path.insert(0, folder)
+        sys.dont_write_bytecode = True
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                return function(*args, **kwargs)
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._problem(error) from None
+        finally:
+            sys.dont_write_bytecode = bytecode
+            if folder in sys.path:
+                sys.path.remove(folder)
+
+    def _problem(self, error: BaseException) -> InputError:
+        row, own = 0, Path(self.path).resolve()
+        trace = error.__traceback__
+        while trace is not None:
+            if Path(trace.tb_frame.f_code.co_filename).resolve() == own:
+                row = trace.tb_lineno
+            trace = trace.tb_next
+        said = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, TinygradError):
+            said = f"{type(error).__name__}: {said}" if said != type(error).__name__ else said
+        said = said if said.endswith((".", "?", "!")) else f"{said}."
+        if not row:
+            return InputError(said)
+        line = self.text.splitlines()[row - 1]
+        return InputError(f"{self.path}, line {row}: {said}", line, len(line) - len(line.lstrip()))
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """A function of the file by its name, or by names and dots: model.cost."""
+        found: Any = self.module
+        for part in name.split("."):
+            if not hasattr(found, part):
+                near = difflib.get_close_matches(name, self.functions, n=1, cutoff=0.5)
+                meant = f" Did you mean {near[0]}?" if near else self.there_are()
+                raise InputError(f"{self.path}: there is no function {name}.{meant}", f"{self.path}:{name}",
+                                 len(self.path) + 1)
+            found = getattr(found, part)
+        if not callable(found):
+            raise InputError(f"{self.path}: {name} is {type(found).__name__}, not a function.{self.there_are()}")
+        return found  # type: ignore[no-any-return]
+
+    def arguments(self, function: Callable[..., Any], name: str, given: dict[str, Any]) -> dict[str, Any]:
+        """A value for every parameter: what is given, else its default, else the file's variable of that name."""
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            raise InputError(f"{name}: its parameters are not known. Wrap it in a function of your own.") from None
+        names = [p.name for p in parameters]
+        for unknown in given:
+            if unknown not in names:
+                near = difflib.get_close_matches(unknown, names, n=1, cutoff=0.5)
+                meant = f" Did you mean {near[0]}?" if near else f" It takes {', '.join(names) or 'none'}."
+                raise InputError(f"{name} has no argument {unknown}.{meant}")
+        values: dict[str, Any] = {}
+        missing = []
+        for p in parameters:
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                continue
+            if p.kind == p.KEYWORD_ONLY:
+                if p.name in given or p.default is p.empty:
+                    raise InputError(f"{name}: {p.name} can be given by name only, which cannot be recorded. Wrap {name} in a "
+                                     "function of plain arguments.")
+            elif p.name in given:
+                values[p.name] = given[p.name]
+            elif p.default is not p.empty:
+                values[p.name] = p.default
+            elif hasattr(self.module, p.name):
+                values[p.name] = getattr(self.module, p.name)
+            else:
+                missing.append(p.name)
+        if missing:
+            raise InputError(f"{name}: {', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no value. Give it as "
+                             f"{missing[0]}=..., {missing[0]}=@file.npy or @file.csv, or set {missing[0]} in {self.path}.")
+        return values
+
+
+def _run_on_function(argv: Sequence[str]) -> int:
+    """The commands that read a function of a file."""
+    options = _function_parser().parse_intermixed_args(list(argv))
+    path, colon, name = options.target.rpartition(":")
+    if not colon or not name:
+        file = UserFile(options.target.rstrip(":"))
+        which = file.functions[0] if file.functions else "function"
+        raise InputError(f"{options.target}: which function? Write {file.path}:{which}.{file.there_are()}")
+    if options.latex and options.command not in ("formulas", "explain"):
+        raise InputError(f"--latex: {options.command} prints no LaTeX; formulas and explain do.")
+    if options.output and options.command not in ("source", "draw"):
+        raise InputError(f"--output: {options.command} prints to the terminal; write > {options.output} instead.")
+    given: dict[str, Any] = {}
+    for text in options.values:
+        key, array = read_array(text)
+        if key in given:
+            raise InputError(f"{key} is given twice.", text, 0)
+        from_file = text.partition("=")[2].strip().startswith("@")
+        given[key] = array[()] if from_file else np.asarray(array, np.float64)[()]
+    file = UserFile(path)
+    file.load()
+    function = file.function(name)
+    arguments = file.arguments(function, name, given)
+    wrt = [part.strip() for text in options.wrt or () for part in text.split(",")] or None
+    shown = {"source": _show_source, "formulas": _show_formulas, "explain": _show_explanation, "draw": _show_drawing}
+    shown[options.command](file, function, arguments, wrt, options)
+    return 0
+
+
+def _show_source(file: UserFile, function: Any, arguments: dict[str, Any], wrt: Any, options: Any) -> None:
+    from .show.numpy_source import numpy_source
+
+    source = file.doing(numpy_source, function, *arguments.values(), wrt=wrt, convention=options.convention)
+    if options.output:
+        _saved(lambda: source.save(options.output), options.output)
+    else:
+        _write(sys.stdout, str(source))
+
+
+def _show_formulas(file: UserFile, function: Any, arguments: dict[str, Any], wrt: Any, options: Any) -> None:
+    from .show.formulas import formulas
+
+    found = file.doing(formulas, function, *arguments.values(), wrt=wrt, convention=options.convention)
+    _write(sys.stdout, found.latex() if options.latex else str(found))
+
+
+def _show_explanation(file: UserFile, function: Any, arguments: dict[str, Any], wrt: Any, options: Any) -> None:
+    J = _recorded(file, function, arguments)
+    convention = options.convention if options.convention == "course" else None
+    found = file.doing(explain, J, wrt=wrt, max_rows=2000, convention=convention)
+    if options.latex:
+        _write(sys.stdout, found.latex())
+    else:
+        title = f"{J.name} = {_shown(J.value)}\n\n"
+        _write(sys.stdout, title + found.text(plain=not _encodes(sys.stdout, str(found))))
+    _warn_of_nan(J)
+
+
+def _show_drawing(file: UserFile, function: Any, arguments: dict[str, Any], wrt: Any, options: Any) -> None:
+    from .show.picture import draw
+
+    output = options.output or f"{options.target.rpartition(':')[2].rpartition('.')[2]}.svg"
+    _check_picture("--output", output)
+    J = _recorded(file, function, arguments)
+    picture = file.doing(draw, J)
+    _saved(lambda: picture.save(output), output)
+
+
+def _saved(save: Callable[[], Any], output: str) -> None:
+    try:
+        save()
+    except TinygradError as error:
+        raise InputError(str(error)) from None
+    except OSError as error:
+        raise InputError(f"{output}: {(error.strerror or 'cannot be written').lower()}.") from None
+    _write(sys.stderr, f"wrote {output}")
+
+
+def _recorded(file: UserFile, function: Any, arguments: dict[str, Any]) -> Tensor:
+    """What the function returns for its arguments as Tensors, with its variables' names."""
+    from .program import trace
+
+    leaves, rebuild = flatten(tuple(arguments.values()))
+    program = file.doing(trace, function, *arguments.values(), wrt=(), tidy=False)
+    tensors: list[Any] = []
+    for x, given in zip(leaves, program.inputs, strict=True):
+        value = np.asarray(x.value if type(x) is Tensor else x)
+        plain = np.dtype(given.dtype).kind != "f"
+        tensors.append(x if plain else Tensor(value.astype(given.dtype), name=str(given.name)))
+    J = file.doing(function, *rebuild(tensors))
+    if type(J) is not Tensor:
+        raise InputError(f"{function.__name__} returns {type(J).__name__}, not one value computed of its arguments.")
+    lines = [line for line in program.lines if line.kind == "forward" and line.op.rules]
+    nodes = Graph([J]).nodes
+    if [line.op for line in lines] == [node.op for node in nodes]:
+        for line, node in zip(lines, nodes, strict=True):
+            if line.named and node.name is None:
+                node.name = str(line.name)
+    J.name = J.name or "J"
+    return J
+
+
 # ---------------------------------------------------------------- the command
 
 class _Parser(argparse.ArgumentParser):
@@ -693,15 +963,16 @@ def _parser() -> argparse.ArgumentParser:
 def _run(argv: Sequence[str]) -> int:
     # an expression may begin with a minus sign; with a space before it, it is not taken for an option
     argv = [f" {a}" if a[:1] == "-" and not re.match(r"--[A-Za-z]|-h$", a) else a for a in argv]
+    if argv and argv[0] in COMMANDS and (len(argv) == 1 or "=" not in argv[1] or ".py" in argv[1].partition("=")[0]):
+        return _run_on_function(argv)
     options = _parser().parse_intermixed_args(argv)
     if options.expression is None:
         raise InputError(f"there is no expression. Try: {_USAGE}")
     if options.expression.strip() == "doctor" and not options.values:
         _write(sys.stdout, doctor())
         return 0
-    kinds = (".svg", ".png", ".pdf", ".dot")
-    if options.draw and Path(options.draw).suffix.lower() not in kinds:
-        raise InputError(f"--draw {options.draw}: the name must end in {', '.join(kinds[:-1])} or {kinds[-1]}.")
+    if options.draw:
+        _check_picture("--draw", options.draw)
     given: dict[str, Tensor] = {}
     for text in options.values:
         name, tensor = read_value(text)
@@ -734,6 +1005,12 @@ def _run(argv: Sequence[str]) -> int:
     if options.draw:
         _write(sys.stderr, f"wrote {options.draw}")
     return 0
+
+
+def _check_picture(option: str, output: str) -> None:
+    kinds = (".svg", ".png", ".pdf", ".dot")
+    if Path(output).suffix.lower() not in kinds:
+        raise InputError(f"{option} {output}: the name must end in {', '.join(kinds[:-1])} or {kinds[-1]}.")
 
 
 def compute(expression: str, given: dict[str, Tensor]) -> tuple[str, Tensor, set[str]]:
