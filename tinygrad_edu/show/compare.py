@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..backprop import Graph, pull
+from ..backprop import Graph
 from ..calculus import flatten
 from ..errors import DTypeError, GradientError, NamesError, user_frame, variable_names
 from ..modes import always_record
 from ..tensor import Tensor, constant, leaf
-from .alterations import SECONDS, Alteration, Backward, Factors, Pass, Search, Target, Vocabulary, close, full
+from .alterations import SECONDS, Alteration, Backward, Factors, Search, Target, Vocabulary, close, full
 from .names import name_nodes
 from .notation import printable, shape_text
 
@@ -352,45 +352,63 @@ def _one_number(root: Tensor) -> None:
 
 # ---------------------------------------------------------------- how many examples
 
-def examples_of(back: Backward, gradients: Mapping[Tensor, Any]) -> tuple[list[int], set[Tensor]]:
+@dataclass(frozen=True)
+class _Examples:
+    """What J averages over: candidates for their number m, the likeliest first, and what is computed for each."""
+
+    candidates: list[int]
+    each: set[Tensor]
+
+    @property
+    def m(self) -> int:
+        """The likeliest number."""
+        return self.candidates[0]
+
+
+_SINGLE = {"negative", "positive", "add", "subtract", "multiply", "divide", "identity", "reshape", "sum", "mean", "transpose",
+           "astype", "getitem", "matmul", "einsum"}
+
+
+def examples_of(back: Backward, gradients: Mapping[Tensor, Any]) -> _Examples:
     """The number m that J averages over, and what was computed for each example.
 
     From J back through sums, means and factors to the first array: its entries' common gradient is ±1/m, or 1/(2m) of a
-    halved square. Several candidates are possible where sizes coincide; the likeliest comes first.
+    halved square. The axis of the examples then goes on to whatever is computed for each.
     """
     waiting, seen = [back.root], {back.root}
-    tops: list[tuple[Tensor, set[int], float]] = []
-    single = {"negative", "positive", "add", "subtract", "multiply", "divide", "identity", "reshape", "sum", "mean",
-              "transpose", "astype", "getitem", "matmul", "einsum"}
+    tops: list[tuple[Tensor, float]] = []
     for t in waiting:  # grows as it is read
-        if t.op is None or t not in gradients:
+        if t.op is None or t not in gradients or not t.size:
             continue
-        g = float(np.abs(np.asarray(full(gradients[t], t)).ravel()[0])) if t.size else 0.0
-        if t.size > 1 or t.op.name not in single:
-            if t.size > 1 and g and np.allclose(np.abs(full(gradients[t], t)), g):
-                tops.append((t, {*t.shape, t.size}, g))
-            continue
-        if t.op.name in ("matmul", "einsum"):
-            tops.append((t, {n for a in t.args for n in np.shape(a.value if type(a) is Tensor else a)}, g))
-            continue
-        for a in t.args:
-            if type(a) is Tensor and a not in seen and a in back.all:
-                seen.add(a)
-                waiting.append(a)
-    below = {t: _made_from(t) for t, _, _ in tops}
-    tops.sort(key=lambda top: -len(below[top[0]]))
-    for t, sizes, g in tops[:1]:
-        k = 1 / g if g else 0.0
-        every = {n for node in back.nodes for n in node.shape}
-        found = [round(k / h) for among in (sizes, every) for h in (1, 2)
-                 if round(k / h) > 1 and round(k / h) in among and abs(k / h - round(k / h)) < 1e-6 * k]
-        found += [1] if abs(k - 2) < 1e-6 else []  # ½ Σ, not 1/m Σ
-        reached: set[Tensor] = set()
-        for other, _, c in tops:
-            if abs(c - g) <= 1e-9 * g and len(below[other]) * 2 >= len(below[t]):
-                reached |= below[other]
-        return list(dict.fromkeys(found)) or [1], reached
-    return [1], set()
+        size = np.abs(np.asarray(full(gradients[t], t), float))
+        g = float(size.ravel()[0])
+        operands = [a for a in t.args if type(a) is Tensor and a in back.all and a not in seen]
+        if t.size > 1:
+            if g and np.allclose(size, g):
+                tops.append((t, g))
+        elif t.op.name in ("matmul", "einsum"):  # a sum over products: Y log(A)ᵀ
+            tops += [(a, g) for a in operands[:1] if g and a.size > 1]
+        elif t.op.name in _SINGLE:
+            seen.update(operands)
+            waiting += operands
+    if not tops:
+        return _Examples([1], set())
+    below = {t: _made_from(t) for t, _ in tops}
+    top, g = max(tops, key=lambda pair: len(below[pair[0]]))
+    axis = _axis_of_examples(back, top)
+    k = 1 / g
+    every = {n for node in back.nodes for n in node.shape}
+    m = top.shape[axis]
+    found = [m] if any(abs(k / h - m) < 1e-6 * k for h in (1, 2)) else [
+        round(k / h) for among in ({top.size}, every) for h in (1, 2)
+        if round(k / h) > 1 and round(k / h) in among and abs(k / h - round(k / h)) < 1e-6 * k]
+    found += [1] if abs(k - 2) < 1e-6 else []  # it may be ½ Σ, for one example
+    each: set[Tensor] = set()
+    for other, c in tops:
+        if abs(c - g) <= 1e-9 * g and len(below[other]) * 2 >= len(below[top]):
+            each |= set(_along_axis(back, other, axis if other.ndim == top.ndim else _axis_of_examples(back, other)))
+            each |= {t for t in below[other] if t.op is not None and m in t.shape and t.size > 1}
+    return _Examples(list(dict.fromkeys(found)) or [1], each)
 
 
 def _made_from(t: Tensor) -> set[Tensor]:
@@ -403,31 +421,53 @@ def _made_from(t: Tensor) -> set[Tensor]:
     return seen
 
 
-def _of_one_example_each(back: Backward, x: Tensor, m: int) -> bool:
-    """Whether a leaf holds the data, one example in each place of an axis of size m: an entry of what J averages then
-    depends on one place only."""
-    if m < 2 or m not in x.shape:
-        return False
-    made = back.graph.depending_on([x])
-    for t in back.nodes:
-        if t not in made or m not in t.shape or t.size == 1:
+def _along_axis(back: Backward, top: Tensor, axis: int) -> dict[Tensor, int]:
+    """Everything below an array in which an axis of it goes on, with its place there: examples stay apart on the way,
+    and parameters have no such axis."""
+    found = {top: axis}
+    for node in reversed([t for t in back.nodes if t.id <= top.id]):
+        at = found.get(node)
+        if at is None or node.op is None:
             continue
-        first = t  # the first thing computed from it: a product with X keeps the examples apart
-        start = np.zeros(first.shape, first.dtype)
-        axes = [i for i, n in enumerate(first.shape) if n == m]
-        for axis in axes:
-            start[...] = 0
-            np.moveaxis(start, axis, 0)[0] = 1
-            grads = Pass({first: start}, {})
-            pull([s for s in back.nodes if s in made and s.id <= first.id], grads, made)
-            d = np.asarray(full({**grads, **grads.arrived}.get(x, 0.0), x))
-            for i, n in enumerate(x.shape):
-                if n == m:
-                    there = np.abs(np.moveaxis(d, i, 0)).reshape(m, -1).max(axis=1)
-                    if np.count_nonzero(there) == 1 and there[0]:
-                        return True
-        return False
-    return False
+        for i, a in enumerate(node.args):
+            if type(a) is Tensor and a not in found:
+                there = _axis_in_operand(node, i, a, at)
+                if there is not None and 0 <= there < a.ndim and a.shape[there] == node.shape[at]:
+                    found[a] = there
+    return found
+
+
+def _axis_in_operand(node: Tensor, i: int, a: Tensor, at: int) -> int | None:
+    """Where an axis of a result lies in an operand; None where it is not there, or nobody can say."""
+    assert node.op is not None
+    kind, params = node.op.name, node.params or {}
+    back_from_end = at - node.ndim
+    if kind == "matmul":
+        other = node.args[1 - i]
+        if a.ndim < 2 or np.ndim(other.value if type(other) is Tensor else other) < 2:
+            vector = a.ndim == 1
+            return None if vector else a.ndim + back_from_end if i == 1 else a.ndim - 2 + (at - (node.ndim - 1))
+        if back_from_end == -1:
+            return a.ndim - 1 if i == 1 else None
+        return a.ndim + back_from_end if back_from_end < -2 or i == 0 else None
+    if kind == "transpose":
+        axes = params.get("axes")
+        return node.ndim - 1 - at if axes is None else int(axes[at])
+    if kind in ("sum", "mean", "max", "min", "logsumexp", "class_cross_entropy", "var", "std"):
+        axis = params.get("axis")
+        reduced = set(range(a.ndim)) if axis is None else {n % a.ndim for n in (axis if isinstance(axis, tuple) else (axis,))}
+        if a.ndim == node.ndim:
+            return None if at in reduced else at
+        kept = [n for n in range(a.ndim) if n not in reduced]
+        return kept[at] if at < len(kept) else None
+    if node.op.kind == "pointwise" or a.shape == node.shape:
+        return a.ndim + back_from_end
+    return None
+
+
+def _axis_of_examples(back: Backward, top: Tensor) -> int:
+    """The axis of an array that counts the examples: the one that fewest leaves have, as no parameter has it."""
+    return min(range(top.ndim), key=lambda axis: (sum(t.op is None for t in _along_axis(back, top, axis)), -axis))
 
 
 # ---------------------------------------------------------------- shapes
@@ -518,8 +558,8 @@ class _Comparing:
         self.words = Vocabulary(named.names, named.constants)
         self.deadline = time.monotonic() + seconds
         self.seconds = seconds
-        self.candidates, per_example = examples_of(self.back, self.gradients)
-        self.m = self.candidates[0]
+        examples = examples_of(self.back, self.gradients)
+        self.m = examples.m
         exact = min([t.dtype.itemsize for t in self.back.steps] + [8])
         eps = {8: 2.3e-16, 4: 1.2e-7}.get(exact, 1e-3)
         noise = self.back.noise(self.gradients, eps)
@@ -531,10 +571,8 @@ class _Comparing:
             g = self.gradients.get(node)
             reference = np.zeros(node.shape) if g is None else np.asarray(full(g, node), float)
             own_noise = noise[node] + (0.0 if least == exact else 1.2e-7 * float(np.abs(reference).max(initial=0.0)))
-            scaled = self.m > 1 and node is not named.root and node.size > 1 and (
-                (node.op is not None and node in per_example) or (
-                    node.op is None and node in per_example and _of_one_example_each(self.back, node, self.m)))
-            course = [("course", float(m)) for m in self.candidates]
+            scaled = self.m > 1 and node is not named.root and node.size > 1 and node in examples.each
+            course = [("course", float(m)) for m in examples.candidates]
             accepted = [("", 1.0)] if not scaled else course if convention == "course" else (
                 [("math", 1.0)] if convention == "math" else [("math", 1.0), *course])
             self.items.append(_Item(key, node, given, given, reference, accepted, allowed, own_noise))
