@@ -20,12 +20,14 @@ from ..errors import GradientError
 from ..program.passes import drop_unused, share
 from ..program.program import Line, Name, Program, names_in
 from ..program.trace import trace_with_arguments
+from ..rules.pointwise import sigmoid
 from ..tensor import Tensor
 from .simplify import OPPOSITE, RELATIONS, Algebra, Atom, Sum, cost, exact
 from .write import Writer, variable
 
 LONG = 9.0  # names in an unnamed part that is used more than once: longer ones get a line of their own
 LONGEST = 60.0  # names in any unnamed part
+_ARITHMETIC = {"negative", "positive", "square", "add", "subtract", "multiply", "divide", "constant_power"}
 _COUNT_NAMES = ("m", "M", "N", "n", "batch", "batch_size", "n_samples", "num_examples", "m_train")
 
 
@@ -607,16 +609,20 @@ class _Reader:
 
     def _activation_gradient(self, key: str) -> str | None:
         """For dZ, where A = g(Z) is an activation and Z is used there alone: dA."""
-        owner = self.program.gradients.get(key)
-        users = [line for line in self.program.lines if line.kind == "forward" and owner in line.operands]
-        if len(users) != 1:
-            return None
-        (user,) = users
-        if not user.named or sum(isinstance(x, Name) for x in user.operands) != 1:
-            return None
-        if user.op.kind != "pointwise" and user.op.name not in ("softmax", "log_softmax"):
-            return None
-        if user.op.name in ("negative", "positive", "square", "add", "subtract", "multiply", "divide", "constant_power"):
+        current = self.program.gradients.get(key)
+        heads: set[str] = set()
+        while current is not None:
+            users = [line for line in self.program.lines if line.kind == "forward" and current in line.operands]
+            if len(users) != 1 or {x for x in users[0].operands if isinstance(x, Name)} != {current}:
+                return None
+            (user,) = users
+            heads.add(user.op.name)
+            if user.op.kind != "pointwise" and user.op.name not in ("softmax", "log_softmax"):
+                return None
+            if user.named:
+                break
+            current = user.name
+        if heads <= _ARITHMETIC:
             return None
         return next((k for k, v in self.program.gradients.items() if v == user.name), None)
 
@@ -861,8 +867,6 @@ def _squared_norm(r: _Reader, line: Line) -> Sum:
 
 
 def _sigmoid_error(r: _Reader, line: Line) -> Sum:
-    from ..rules.pointwise import sigmoid
-
     z, y = (r.operand(x) for x in line.operands)
     a = r.algebra.call("sigmoid", [z], z.shape, op=sigmoid, settings={}, kinds="f")
     return r.algebra.add(a, r.algebra.negative(y), shape=line.shape)

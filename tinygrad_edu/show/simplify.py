@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..rules.pointwise import sigmoid
 from ..tensor import Primitive
 
 Shape = tuple[int, ...]
@@ -89,6 +90,7 @@ class Algebra:
     def __init__(self) -> None:
         self._table: dict[Any, Atom] = {}
         self.known: dict[int, Atom] = {}  # the serial of what a name was made as -> the name
+        self._logistic: dict[int, tuple[Atom, Sum]] = {}  # exp(−z), by its serial -> itself, σ(z)
         self.counts: list[tuple[Atom, int]] = []  # names for numbers of examples, and these numbers
 
     # -- making
@@ -161,7 +163,34 @@ class Algebra:
             found[a] = found.get(a, 0) + e
             if a.head == "indicator" and found[a] > 1:
                 found[a] = 1
+        if self._logistic:
+            self._complement(found)
         return tuple((a, e) for a, e in found.items() if e != 0)
+
+    def _complement(self, found: dict[Atom, Any]) -> None:
+        """exp(−z) σ(z) is 1 − σ(z)."""
+        for a in [a for a in found if a.serial in self._logistic and found[a] == 1]:
+            s = self._logistic[a.serial][1].terms[0][1][0][0]
+            s = self.known.get(s.serial, s)
+            if found.get(s, 0) >= 1:
+                rest = Sum([(Fraction(1), ()), (Fraction(-1), ((s, 1),))], s.shape)
+                paren = self.atom("paren", (rest,), s.shape)
+                found[s] -= 1
+                found[a] = 0
+                found[paren] = found.get(paren, 0) + 1
+
+    def _as_logistic(self, s: Sum) -> Sum | None:
+        """1 / (1 + exp(−z)) is σ(z)."""
+        if len(s.terms) != 2 or any(c != 1 for c, _ in s.terms) or sum(not p for _, p in s.terms) != 1:
+            return None
+        (p,) = [p for _, p in s.terms if p]
+        if len(p) != 1 or p[0][1] != 1 or p[0][0].head != "exp":
+            return None
+        exponential = p[0][0]
+        made = self.call("sigmoid", (self.negative(exponential.operands[0]),), exponential.shape, op=sigmoid, settings={},
+                         kinds="f")
+        self._logistic[exponential.serial] = (exponential, made)
+        return Sum(made.terms, s.shape)
 
     def as_term(self, s: Sum) -> tuple[Any, Product]:
         """A sum as one term: what all its terms share, times the rest in parentheses."""
@@ -245,6 +274,10 @@ class Algebra:
             return s
         if exponent == 0:
             return self.number(1, s.shape)
+        if exponent == -1:
+            logistic = self._as_logistic(s)
+            if logistic is not None:
+                return logistic
         c, p = self.as_term(s)
         whole = isinstance(exponent, Fraction) and exponent.denominator == 1
         exponent = int(exponent) if whole else exponent

@@ -43,6 +43,7 @@ class Writer:
 
     def __init__(self, in_latex: bool = False) -> None:
         self.in_latex = in_latex
+        self._beside_matrices = False  # where vectors are columns anyhow
 
     # -- sums and terms
 
@@ -144,8 +145,13 @@ class Writer:
 
     def _bare(self, text: str) -> str:
         """In \\frac{}{} no parentheses around all of it are needed."""
-        if text.startswith(r"\left( ") and text.endswith(r" \right)") and text.count(r"\left(") == 1:
-            return text[len(r"\left( ") : -len(r" \right)")]
+        if not text.startswith(r"\left( "):
+            return text
+        depth = 0
+        for found in re.finditer(r"\\left|\\right", text):
+            depth += 1 if found[0] == r"\left" else -1
+            if depth == 0:
+                return text[len(r"\left( ") : -len(r" \right)")] if text[found.start() :] == r"\right)" else text
         return text
 
     def _product(self, number: str, factors: Sequence[tuple[Atom, Any]]) -> Part:
@@ -192,7 +198,10 @@ class Writer:
         if head == "paren":
             return self.wrapped(self.sum(a.operands[0]), ATOM + 1), ATOM
         if head == "view":
-            return self.sum(a.operands[0])
+            vector = self.sum(a.operands[0])
+            if self._beside_matrices or a.shape != (*a.operands[0].shape, 1):
+                return vector
+            return (rf"\mathrm{{col}}\left( {vector[0]} \right)" if self.in_latex else f"col({vector[0]})"), ATOM
         if head == "transpose":
             return self._turned(self.sum(a.operands[0]))
         if head == "sum":
@@ -233,11 +242,13 @@ class Writer:
 
     def _chain(self, a: Atom) -> str:
         written = []
+        before, self._beside_matrices = self._beside_matrices, True
         for i, o in enumerate(a.operands):
             row = self._row(o)
             part = self._turned(self.sum(row)) if row is not None else self.sum(o)
             alone = len(o.terms) == 1 and len(o.terms[0][1]) == 1 and o.terms[0][1][0][0].head == "sum"
             written.append(self.wrapped(part, ATOM if alone and i + 1 < len(a.operands) else MATRIX))
+        self._beside_matrices = before
         text = written[0]
         for left, right in itertools.pairwise(written):
             if self.in_latex:
