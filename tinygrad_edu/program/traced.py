@@ -137,8 +137,8 @@ def _refuse(what: str) -> None:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         if frame.f_code.co_name not in ("__bool__", "__float__", "__int__", "__index__", "item"):
             return
-        if frame.f_code.co_name == "__float__":
-            what = "float"
+        if frame.f_code.co_name in ("__float__", "__int__"):
+            what = frame.f_code.co_name.strip("_")
         frame = frame.f_back
     if frame is None:
         return
