@@ -32,7 +32,7 @@ def example(which: int) -> ModuleType:
 
 
 # those that print derivatives by hand beside autodiff's
-WITH_TABLES = [file for file in FILES if number(file) in (1, 2, 3, 4, 5, 6, 7, 10, 11)]
+WITH_TABLES = [file for file in FILES if number(file) in (1, 2, 3, 4, 5, 6, 7, 8, 10, 11)]
 
 
 def test_all_are_here() -> None:
@@ -215,3 +215,12 @@ def test_pathologies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert len(sizes) == 3 and sizes == sorted(sizes, reverse=True)
     pictures = {file.name for file in tmp_path.iterdir() if file.read_bytes().startswith(b"\x89PNG")}
     assert pictures == {"symmetry.png", "dead_relu.png", "saturation.png", "linear_layers.png", "penalty.png"}
+
+
+def test_08_formulas(capsys: pytest.CaptureFixture[str]) -> None:
+    example(8).main([])
+    said = capsys.readouterr().out
+    for line in ("dZ = A − Y", "dw = 1/m · X dZᵀ", "db = 1/m · Σ dZ", "dZ = 1/m · (A − Y)", "dZ1 = W2ᵀ dZ2 ⊙ (1 − A1²)",
+                 "db1 = 1/m · Σ₁ dZ1", "dS = P ⊙ (dP − Σ₁ (dP ⊙ P))", "dQ = 1/√d · dS K",
+                 r"dZ_{1} &= W_{2}^{\top} \, dZ_{2} \odot \left( 1 - A_{1}^{2} \right) \\"):
+        assert line in said.splitlines()
