@@ -17,10 +17,12 @@ import numpy as np
 from numpy import ndarray
 
 from ..calculus import flatten
-from ..program import Line, Name, Program, trace
+from ..program import Line, Name, Program
 from ..program.passes import drop_unused, forward_names, share
+from ..program.trace import trace_with_arguments
 from ..rules.indexing import is_basic
 from ..tensor import Tensor
+from .short_backward import short_backward
 from .source_passes import (
     OUTSIDE,
     Examples,
@@ -54,7 +56,7 @@ from .spelling import (
 )
 
 WIDTH = 100  # of a printed line
-_INLINED = 60  # characters of what may stand inside another line
+_INLINED = 72  # characters of what may stand inside another line
 _LARGEST_LITERAL = 1000  # entries of a constant array that is written out
 
 
@@ -143,17 +145,28 @@ def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, co
     """
     if convention not in ("math", "course"):
         raise ValueError(f'numpy_source: convention={convention!r}: write "math" or "course".')
-    program = trace(f, *args, wrt=wrt, tidy=False)
+    program, arguments = trace_with_arguments(f, *args, wrt=wrt)
     values = argument_values(program, args)
     program = recognised(program, values)
     for step in (forward_names, share, drop_unused):
         program = step(program)
     examples = examples_of(program)
-    exact = convention == "math"
-    program = spread_late(program if exact else course(program, examples))
-    program = signs(program, order_of(program, values) if exact else any_order(program))
+    assumed: list[str] = []
+    short = None
+    if convention == "math":
+        program = spread_late(program)
+        program = signs(program, order_of(program, values))
+    else:
+        short = short_backward(program, arguments, examples)
+        if short is not None:
+            program, examples = share(short.program), short.examples
+        else:
+            program = spread_late(course(program, examples))
+        program = signs(program, any_order(program))
+        assumed = short.checks() if short is not None else []
     program = with_examples(drop_unused(program), examples)
-    return _Writer(program, f, args, values, examples, name, not exact and examples is not None).source()
+    by_hand = convention == "course" and bool(short.count if short is not None else examples)
+    return _Writer(program, f, args, values, examples, name, by_hand, assumed).source()
 
 
 # ---------------------------------------------------------------- writing
@@ -169,9 +182,10 @@ class _Writer:
     """One program on its way to text."""
 
     def __init__(self, program: Program, f: Any, args: Sequence[Any], values: Sequence[Any], examples: Examples | None,
-                 name: str | None, course: bool) -> None:
+                 name: str | None, course: bool, assumed: Sequence[str]) -> None:
         self.program, self.f, self.args, self.examples, self.course = program, f, args, examples, course
         self.title = _identifier(name) if name else f"{program.name}_and_gradients"
+        self.assumed = assumed
         self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.uses = counted(program)
@@ -232,7 +246,7 @@ class _Writer:
         self.helpers = helper_titles(needed)
         for s in (*start, *forward, *backward):
             s.text = self._called(s.text)
-        blocks = [[_Statement(text) for text in self.unpack] + self._asserts() + start]
+        blocks = [[_Statement(text) for text in self.unpack] + self._asserts() + [_Statement(s) for s in self.assumed] + start]
         blocks = [block for block in blocks if block]
         lines: list[str] = []
         for block in blocks:
@@ -251,6 +265,13 @@ class _Writer:
         return re.sub("\0(.*?)\0", lambda mark: self.helpers[mark[1]], text)
 
     def _claim(self, wanted: str) -> str:
+        """The name of a value of the program."""
+        name = self.names[wanted] = self._free(wanted)
+        self.codes[wanted] = Code(name)
+        return name
+
+    def _free(self, wanted: str) -> str:
+        """A name like the wanted one that nothing else has."""
         name, k = str(wanted), 2
         while name in self.reserved:
             name += "_"
@@ -258,8 +279,6 @@ class _Writer:
         while name in self.taken:
             name, k = f"{base}_{k}", k + 1
         self.taken.add(name)
-        self.names[wanted] = name
-        self.codes[wanted] = Code(name)
         return name
 
     def _temporary(self, line: Line) -> str:
@@ -293,7 +312,7 @@ class _Writer:
             own = inputs[start : start + count]
             start += count
             if isinstance(arg, (dict, tuple, list)) and not (count == 1 and flatten(arg)[0][0] is arg):
-                name = self._claim(Name(_identifier(title)))
+                name = self._free(_identifier(title))
                 for (path, _), leaf in zip(_paths(arg), own, strict=True):
                     self.unpack.append(f"{self.names[leaf]} = {name}{path}")
                 self.nests.append((name, arg, own))
@@ -301,7 +320,7 @@ class _Writer:
             elif count:
                 self.parameters.append(self.names[own[0]])
             else:  # None
-                self.parameters.append(self._claim(Name(_identifier(title))))
+                self.parameters.append(self._free(_identifier(title)))
 
     def _constants(self) -> list[_Statement]:
         out = []
@@ -350,6 +369,8 @@ class _Writer:
         same = called.startswith(f"{result}(")
         backwards = ", forward and backward." if gradients else "."
         first = f"{'' if same else f'{result} = '}{called}{said}{backwards}"
+        if len(first) > WIDTH - 7:
+            first = f"{'' if same else f'{result} = '}{called}, and its gradients, forward and backward."
         if len(first) > WIDTH - 7:
             first = f"{result}, and its gradients, forward and backward."
         width = max((len(x) for x in [*(self.names[x.name] for x in self.program.inputs), *self.captured]), default=0)
@@ -437,6 +458,8 @@ class _Writer:
             return True  # a number
         if len(code.text) > _INLINED and code.text.count("(") + code.text.count(" ") > 1:
             return False
+        if re.fullmatch(r"[0-9.]{1,6}", code.text):
+            return True  # a number
         return self.uses.get(line.name, 0) <= 1 or self._is_cheap(line, code)
 
     def _is_cheap(self, line: Line, code: Code) -> bool:
@@ -538,7 +561,9 @@ class _Writer:
             shape = self.shapes[first] if isinstance(first, Name) else ()
             if shape != line.shape:
                 shape_text = self._shape_text(line, line.shape)
-                ones = isinstance(first, np.floating) and first == 1 and line.dtype == np.float64
+                if isinstance(first, int):
+                    code = number(float(first))
+                ones = not isinstance(first, Name) and first == 1 and line.dtype == np.float64
                 code = Code(f"np.ones({shape_text})" if ones else f"np.full({shape_text}, {code.text})")
             elif code.text.isidentifier() or self._is_view_code(first):
                 code = Code(f"np.array({code.text})")
@@ -611,7 +636,7 @@ class _Writer:
             if nest is None:
                 self.returns.append(held[key])
                 continue
-            title = self._claim(Name(f"d{nest[0]}"))
+            title = self._free(f"d{nest[0]}")
             text = _nested_text(nest[1], iter([held[f"d{x}"] for x in nest[2]]))
             block.append(_Statement(f"{title} = {text}"))
             self.returns.append(title)

@@ -308,7 +308,9 @@ def _broadcast_to(c: Call) -> Code:
         kind = "" if c.line.dtype == np.float64 else f", dtype=np.{np.dtype(c.line.dtype).name}"
         if not isinstance(c.line.operands[0], Name) and float(c.line.operands[0]) == 1:
             return Code(f"np.ones({wanted}{kind})", CALL)
-        return Code(f"np.full({wanted}, {c[0]}{kind})", CALL)
+        value = c.line.operands[0]
+        filled = number(float(value)).text if isinstance(value, int) and c.line.dtype.kind == "f" else c[0]
+        return Code(f"np.full({wanted}, {filled}{kind})", CALL)
     return Code(f"np.broadcast_to({c[0]}, {wanted}).copy()", CALL)
 
 
