@@ -21,7 +21,6 @@ import numpy as np
 from side_by_side import side_by_side
 
 import tinygrad_edu as tg
-from tinygrad_edu.show.formulas import formulas
 
 
 def logistic(w, b, X, Y):
@@ -100,7 +99,7 @@ def attention_by_hand(Q, K, V, T):
 def show(title, f, by_hand, arguments, wrt):
     """Print the formulas of f, then the typed-in lines beside autodiff."""
     print(f"\n{title}\n")
-    print(formulas(f, *arguments, wrt=wrt, convention="course"))
+    print(tg.formulas(f, *arguments, wrt=wrt, convention="course"))
     names = [f"d{f.__code__.co_varnames[i]}" for i in wrt]
     rows = zip(names, by_hand(*arguments), tg.grad(f, argnums=wrt)(*arguments), strict=True)
     side_by_side("the same lines, typed in", *rows)
@@ -117,13 +116,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     show("logistic regression", logistic, logistic_by_hand, small, (0, 1))
     print("\nthe same as autodiff has it: the 1/m of the mean in dZ\n")
-    print(formulas(logistic, *small, wrt=("w", "b")))
+    print(tg.formulas(logistic, *small, wrt=("w", "b")))
     show("two layers", two_layers, two_layers_by_hand, net, (0, 1, 2, 3))
     show("softmax", softmax_regression, softmax_by_hand, classes, (0, 1))
     show("attention", attention, attention_by_hand, heads, (0, 1, 2))
 
     print("\nin LaTeX\n")
-    print(formulas(two_layers, *net, wrt=(0, 1, 2, 3), convention="course").latex())
+    print(tg.formulas(two_layers, *net, wrt=(0, 1, 2, 3), convention="course").latex())
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from read_formula import value_of
 
 import tinygrad_edu as tg
 from tinygrad_edu.program.trace import trace_with_arguments
-from tinygrad_edu.show import formulas as module
 from tinygrad_edu.show.formulas import Formulas, formulas
+from tinygrad_edu.show.reading import Reader
 from tinygrad_edu.show.simplify import Algebra
 
 GOLDEN = Path(__file__).parent / "golden" / "formulas"
@@ -145,7 +145,7 @@ def test_a_wrong_simplification_is_never_shown(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_cannot_be_verified_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module._Reader, "agrees", lambda self, s, key: False)
+    monkeypatch.setattr(Reader, "agrees", lambda self, s, key: False)
     found = of(CASES["logistic_mean"], convention="course")
     assert sorted(found.unverified) == ["dA", "dZ", "db", "dw"]
     assert "as recorded" in found.remarks[-1]

@@ -19,13 +19,13 @@ from ..program.program import renamed
 from ..rules import TABLE as PRIMITIVES
 from ..rules import pointwise
 from ..tensor import Primitive
-from .formulas import _atoms, _Reader
+from .reading import Reader, atoms_of
 from .simplify import RELATIONS, Atom, Product, Sum
 from .source_passes import Examples, dtypes_of, shapes_of
 from .write import arranged, ordered
 
 
-class _Hand(_Reader):
+class _Hand(Reader):
     """Finds the formulas, and keeps them; assumes nothing of the data but what the code can check."""
 
     def __init__(self, program: Program, arguments: list[Any]) -> None:
@@ -45,9 +45,9 @@ class _Hand(_Reader):
         changed = super()._ones(s)
         if changed is None:
             return None
-        left = {a.serial for a in _atoms(changed)}
+        left = {a.serial for a in atoms_of(changed)}
         assumed = []
-        for a in _atoms(s):
+        for a in atoms_of(s):
             if a.head == "sum" and a.serial not in left:
                 inner = self._single(a.operands[0])
                 if inner is None or inner.head != "name" or inner.shape != a.operands[0].shape or (
@@ -81,7 +81,7 @@ def short_backward(program: Program, arguments: Sequence[Any], examples: Example
     with np.errstate(all="ignore"):
         try:
             hand = _Hand(program, list(arguments))
-            hand.formulas()
+            hand.written()
             symbol, count = Name(hand.examples.symbol), hand.examples.count
             made = _Lines(hand, symbol).program()
             given = Line(symbol, PRIMITIVES["identity"], (count,), {}, (), np.dtype(np.int64), "backward", True)
@@ -130,9 +130,6 @@ class _Lines:
         older = [replace(line, name=self.recorded.get(line.name, line.name), named=line.kind == "forward" and line.named,
                          operands=tuple(renamed(x, self.recorded) for x in line.operands),
                          params={k: renamed(v, self.recorded) for k, v in line.params.items()}) for line in program.lines]
-        for text, number in hand.letters.items():
-            self.shapes[text], self.dtypes[text] = (), np.dtype(float)
-            self.lines.append(Line(Name(text), PRIMITIVES["identity"], (number,), {}, (), np.dtype(float), "backward", True))
         outputs = dict(program.outputs)
         for key, s in hand.found.items():
             self.dtype = np.dtype(program_dtype(program, key))
@@ -250,6 +247,11 @@ class _Lines:
         head = a.head
         if head == "name":
             text = a.params["text"]
+            if text not in self.shapes:  # a number that the function has in a variable
+                number = self.hand.values[text].item()
+                number = int(number) if number == int(number) else number
+                self.shapes[text], self.dtypes[text] = (), np.dtype(float)
+                self.lines.append(Line(Name(text), PRIMITIVES["identity"], (number,), {}, (), np.dtype(float), "backward", True))
             return Name(text)
         if head == "paren":
             return self.sum(a.operands[0])
