@@ -157,7 +157,7 @@ def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, co
         program = spread_late(program)
         program = signs(program, order_of(program, values))
     else:
-        short = short_backward(program, arguments, examples)
+        short = short_backward(program, arguments)
         if short is not None:
             program, examples = share(short.program), short.examples
         else:

@@ -21,7 +21,7 @@ from ..rules import pointwise
 from ..tensor import Primitive
 from .reading import Reader, atoms_of
 from .simplify import RELATIONS, Atom, Product, Sum
-from .source_passes import Examples, dtypes_of, shapes_of
+from .source_passes import Examples, dtypes_of, examples_with, shapes_of
 from .write import arranged, ordered
 
 
@@ -73,7 +73,7 @@ class Short:
                 for name, axes in self.assumed]
 
 
-def short_backward(program: Program, arguments: Sequence[Any], examples: Examples | None) -> Short | None:
+def short_backward(program: Program, arguments: Sequence[Any]) -> Short | None:
     """The program with its backward pass by hand, in the course's convention.
 
     None where that does not give the recorded gradients to 1e-12, or to 1e-4 in float32.
@@ -88,9 +88,10 @@ def short_backward(program: Program, arguments: Sequence[Any], examples: Example
             whole = replace(made, lines=(given, *made.lines))
             if not _agrees(whole, program, arguments):
                 return None
-            if examples is not None and examples.argument is not None and examples.count == count:
-                return Short(made, replace(examples, name=symbol), count, list(hand.assumed))
-            return Short(drop_unused(whole), None, count, list(hand.assumed))
+            examples = examples_with(program, count, symbol)
+            if examples is None or examples.argument is None:
+                return Short(drop_unused(whole), None, count, list(hand.assumed))
+            return Short(made, examples, count, list(hand.assumed))
         except (ValueError, KeyError, TypeError, ArithmeticError, IndexError, AttributeError):
             return None  # a form for which there is no code here; the recorded lines are shown
 
@@ -117,6 +118,7 @@ class _Lines:
     def __init__(self, hand: _Hand, count: Name) -> None:
         self.hand, self.count = hand, count
         self.lines: list[Line] = []
+        self.numbers: list[Line] = []  # those the function has in variables
         self.shapes: dict[Any, tuple[int, ...]] = dict(shapes_of(hand.program))
         self.dtypes: dict[Any, Any] = dict(dtypes_of(hand.program))
         self.shapes[count], self.dtypes[count] = (), np.dtype(np.int64)
@@ -144,7 +146,7 @@ class _Lines:
                                    person or key in outputs))
             if key in outputs:
                 outputs[key] = Name(key)
-        made = replace(program, lines=(*older, *self.lines), outputs=outputs)
+        made = replace(program, lines=(*older, *self.numbers, *self.lines), outputs=outputs)
         return drop_unused(_joined(made))
 
     # -- sums and terms
@@ -251,7 +253,8 @@ class _Lines:
                 number = self.hand.values[text].item()
                 number = int(number) if number == int(number) else number
                 self.shapes[text], self.dtypes[text] = (), np.dtype(float)
-                self.lines.append(Line(Name(text), PRIMITIVES["identity"], (number,), {}, (), np.dtype(float), "backward", True))
+                self.numbers.append(Line(Name(text), PRIMITIVES["identity"], (number,), {}, (), np.dtype(float), "backward",
+                                         True))
             return Name(text)
         if head == "paren":
             return self.sum(a.operands[0])

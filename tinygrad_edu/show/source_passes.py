@@ -386,8 +386,6 @@ def course(program: Program, examples: Examples | None) -> Program:
 
 def examples_of(program: Program) -> Examples | None:
     """How many examples the cost is a mean over: what the gradient is divided by on its way from J to the first array."""
-    parameters = {key[1:] for key in list(program.outputs)[program.results :]}
-    data = [x for x in program.inputs if x.name not in parameters and x.shape]
     counts: list[int] = []
     numbers: set[str] = set()
     for line in program.lines:
@@ -409,8 +407,18 @@ def examples_of(program: Program) -> Examples | None:
     while m in taken:
         m = Name(f"{m}_")
     for n in counts:
-        for axis in (-1, 0):
-            for x in data:
-                if x.shape[axis] == n:
-                    return Examples(n, m, x.name, axis if axis == 0 else len(x.shape) - 1)
-    return Examples(counts[0], m) if counts and data else None
+        found = examples_with(program, n, m)
+        if found is not None and found.argument is not None:
+            return found
+    return examples_with(program, counts[0], m)
+
+
+def examples_with(program: Program, count: int, name: Name) -> Examples | None:
+    """That many examples, and which axis of which argument they lie along: of the data, the last axis or the first."""
+    parameters = {key[1:] for key in list(program.outputs)[program.results :]}
+    data = [x for x in program.inputs if x.name not in parameters and x.shape]
+    for axis in (-1, 0):
+        for x in data:
+            if x.shape[axis] == count > 1:
+                return Examples(count, name, x.name, axis if axis == 0 else len(x.shape) - 1)
+    return Examples(count, name) if data and count > 1 else None

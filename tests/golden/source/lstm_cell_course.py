@@ -35,7 +35,7 @@ def lstm_cell_and_gradients(W, b, x, h, c):
     J = np.sum(h_next * h_next)
 
     # backward
-    n = 3
+    n = h.shape[0]
     dh_next = 2 * h_next * n                # (3, 4)
     do = dh_next * t2                       # (3, 4)
     dc_next = dh_next * o * (1 - t2 ** 2)   # (3, 4)

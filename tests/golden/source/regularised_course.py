@@ -8,7 +8,7 @@ def sigmoid(z):
 
 
 def regularised_and_gradients(params, X, Y, lambd):
-    """J, and its gradients, forward and backward.
+    """J = regularised(params, X, Y, lambd), and its gradients, forward and backward.
 
         W1     (4, 2)
         b1     (4, 1)

@@ -8,7 +8,7 @@ def sigmoid(z):
 
 
 def two_layers_and_gradients(W1, b1, W2, b2, X, Y):
-    """J, and its gradients, forward and backward.
+    """J = two_layers(W1, b1, W2, b2, X, Y), and its gradients, forward and backward.
 
         W1  (4, 2)
         b1  (4, 1)
