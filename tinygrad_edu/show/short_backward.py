@@ -21,7 +21,7 @@ from ..rules import pointwise
 from ..tensor import Primitive
 from .reading import Reader, atoms_of
 from .simplify import RELATIONS, Atom, Product, Sum
-from .source_passes import Examples, dtypes_of, examples_with, shapes_of
+from .source_passes import Examples, divisors_of, dtypes_of, examples_with, shapes_of
 from .write import arranged, ordered
 
 
@@ -29,7 +29,7 @@ class _Hand(Reader):
     """Finds the formulas, and keeps them; assumes nothing of the data but what the code can check."""
 
     def __init__(self, program: Program, arguments: list[Any]) -> None:
-        super().__init__(program, arguments, "course", False)
+        super().__init__(program, arguments, "course" if divisors_of(program) else "math", False)
         self.found: dict[str, Sum] = {}
         self.assumed: dict[tuple[str, tuple[int, ...]], None] = {}  # (Y, axes): the sums of Y are 1
 
@@ -83,6 +83,7 @@ def short_backward(program: Program, arguments: Sequence[Any]) -> Short | None:
             hand = _Hand(program, list(arguments))
             hand.written()
             symbol, count = Name(hand.examples.symbol), hand.examples.count
+            scaled = count if hand.convention == "course" else 0
             made = _Lines(hand, symbol).program()
             given = Line(symbol, PRIMITIVES["identity"], (count,), {}, (), np.dtype(np.int64), "backward", True)
             whole = replace(made, lines=(given, *made.lines))
@@ -90,8 +91,8 @@ def short_backward(program: Program, arguments: Sequence[Any]) -> Short | None:
                 return None
             examples = examples_with(program, count, symbol)
             if examples is None or examples.argument is None:
-                return Short(drop_unused(whole), None, count, list(hand.assumed))
-            return Short(made, examples, count, list(hand.assumed))
+                return Short(drop_unused(whole), None, scaled, list(hand.assumed))
+            return Short(made, examples, scaled, list(hand.assumed))
         except (ValueError, KeyError, TypeError, ArithmeticError, IndexError, AttributeError):
             return None  # a form for which there is no code here; the recorded lines are shown
 

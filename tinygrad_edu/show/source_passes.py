@@ -384,8 +384,8 @@ def course(program: Program, examples: Examples | None) -> Program:
     return replace(program, lines=tuple(ordered), outputs=outputs)
 
 
-def examples_of(program: Program) -> Examples | None:
-    """How many examples the cost is a mean over: what the gradient is divided by on its way from J to the first array."""
+def divisors_of(program: Program) -> list[int]:
+    """What the gradient is divided by on its way from J to the first array: how many examples the cost is a mean over."""
     counts: list[int] = []
     numbers: set[str] = set()
     for line in program.lines:
@@ -400,6 +400,12 @@ def examples_of(program: Program) -> Examples | None:
             n = abs(float(x)) if line.op.name == "divide" else 1 / abs(float(x))
             if n > 1 and abs(n - round(n)) < 1e-9 * n:
                 counts.append(round(n))
+    return counts
+
+
+def examples_of(program: Program) -> Examples | None:
+    """How many examples the cost is a mean over, None where it is no mean."""
+    counts = divisors_of(program)
     if not counts:
         return None
     known = [k for k, v in program.numbers.items() if v == counts[0] and k in ("m", "M", "n", "N", "batch_size")]

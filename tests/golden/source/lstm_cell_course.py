@@ -17,7 +17,6 @@ def lstm_cell_and_gradients(W, b, x, h, c):
         c  (3, 4)
 
     Returns J, dW, db. A gradient has the shape of what it belongs to.
-    In the convention of the notes: dZ is of one example's loss, and the 1/m comes with dW.
     """
     assert W.shape == (12, 5) and b.shape == (12, 1) and x.shape == (2, 4) and h.shape == (3, 4)
     assert c.shape == (3, 4)
@@ -35,18 +34,17 @@ def lstm_cell_and_gradients(W, b, x, h, c):
     J = np.sum(h_next * h_next)
 
     # backward
-    n = h.shape[0]
-    dh_next = 2 * h_next * n                # (3, 4)
+    dh_next = 2 * h_next                    # (3, 4)
     do = dh_next * t2                       # (3, 4)
     dc_next = dh_next * o * (1 - t2 ** 2)   # (3, 4)
     di = dc_next * g                        # (3, 4)
     dg = dc_next * i                        # (3, 4)
     df = dc_next * c                        # (3, 4)
     dz = np.zeros(z.shape)                  # (12, 4)
-    dz[9:] += dg * (1 - g ** 2) / n
-    dz[6:9] += do * o * (1 - o) / n
-    dz[3:6] += df * f * (1 - f) / n
-    dz[:3] += di * i * (1 - i) / n
+    dz[9:] += dg * (1 - g ** 2)
+    dz[6:9] += do * o * (1 - o)
+    dz[3:6] += df * f * (1 - f)
+    dz[:3] += di * i * (1 - i)
     db = np.sum(dz, axis=1, keepdims=True)  # (12, 1)
     dW = np.dot(dz, t1.T)                   # (12, 5)
 
