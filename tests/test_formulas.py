@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -309,6 +310,27 @@ def test_the_callers_profiler_is_put_back() -> None:
         assert sys.getprofile() is watcher
     finally:
         sys.setprofile(before)
+
+
+def test_under_a_profiler_written_in_c() -> None:
+    import cProfile
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        assert formulas(computation_graph, 5, 3, 2).lines["du"] == "dv"
+    finally:
+        profiler.disable()
+
+
+def test_long_chains_without_names() -> None:
+    """Formulas of bounded length, in a time that grows with the graph and no faster."""
+    def chain(x: Any) -> Any:
+        return functools.reduce(lambda a, _: np.sin(a) * 1.01, range(400), x)
+
+    found = formulas(chain, 0.3)
+    assert not found.unverified
+    assert max(map(len, found.lines.values())) < 1000
 
 
 def test_settings_pass_through() -> None:

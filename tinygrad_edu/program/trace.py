@@ -107,12 +107,17 @@ class _Watch:
 
     @contextmanager
     def on(self) -> Iterator[None]:
-        before = sys.getprofile()
+        before: Any = sys.getprofile()
+        own = before is not None and not callable(before)  # cProfile sets itself, and only it can set itself again
+        if own:
+            before.disable()
         sys.setprofile(self.profile)
         try:
             yield
         finally:
-            sys.setprofile(before)
+            sys.setprofile(None if own else before)
+            if own:
+                before.enable()
 
 
 _HERE = __file__.removesuffix("program/trace.py").removesuffix("program\\trace.py")

@@ -79,7 +79,11 @@ class Reader:
                     self.numbers[key] = self.numbers[key] * np.float64(self.examples.count)
         self.root_gradient = next((k for k, v in program.gradients.items() if v == root), None)
         self.uses: dict[str, int] = {}
+        self.users: dict[str, list[Line]] = {}  # by what forward lines
         for line in program.lines:
+            if line.kind == "forward":
+                for x in {x for x in line.operands if isinstance(x, Name)}:
+                    self.users.setdefault(x, []).append(line)
             for name in line.uses():
                 self.uses[name] = self.uses.get(name, 0) + 1
         self.sums: dict[str, Sum] = {}
@@ -374,19 +378,19 @@ class Reader:
     def _activation_gradient(self, key: str) -> str | None:
         """For dZ, where A = g(Z) is an activation and Z is used there alone: dA."""
         current = self.program.gradients.get(key)
-        heads: set[str] = set()
+        heads: list[str] = []
         while current is not None:
-            users = [line for line in self.program.lines if line.kind == "forward" and current in line.operands]
-            if len(users) != 1 or {x for x in users[0].operands if isinstance(x, Name)} != {current}:
+            users = self.users.get(current, [])
+            if len(users) != 1 or len(heads) > 6 or {x for x in users[0].operands if isinstance(x, Name)} != {current}:
                 return None
             (user,) = users
-            heads.add(user.op.name)
+            heads.append(user.op.name)
             if user.op.kind != "pointwise" and user.op.name not in ("softmax", "log_softmax"):
                 return None
             if user.named:
                 break
             current = user.name
-        if heads <= _ARITHMETIC:
+        if set(heads) <= _ARITHMETIC:
             return None
         return next((k for k, v in self.program.gradients.items() if v == user.name), None)
 
