@@ -288,7 +288,15 @@ class Finding:
     @property
     def score(self) -> float:
         """More for what is explained; less for what remains, and for what contradicts it."""
-        explained = sum(1.0 if s == 1.0 else 0.6 for s in self.explained.values())
+        return self._weighed(0.3)
+
+    @property
+    def exact(self) -> float:
+        """The same, of what is explained to the last digit."""
+        return self._weighed(0.0)
+
+    def _weighed(self, with_factor: float) -> float:
+        explained = sum(1.0 if s == 1.0 else with_factor for s in self.explained.values())
         return max(explained - 0.5 * len(self.spoiled), 0.3 * explained)
 
 
@@ -338,7 +346,11 @@ class Factors:
             return "2", "a factor 2 is too much"
         if near(0.5):
             return "½", "a factor 2 is left out"
+        if m > 2 and near(m / (m - 1)):
+            return f"m / (m − 1) = {m}/{m - 1}", "it is divided by m − 1 in place of m"
         for n, what in self.sizes.items():
+            if n > 1 and n != m > 1 and near(m / n):
+                return f"m / {n} = {m}/{n}", f"it is divided by {n}, {what}, in place of m"
             if n > 2 and near(n):
                 return str(n), f"{n} is {what}"
             if n > 2 and near(1 / n):
@@ -362,10 +374,10 @@ def _plain(x: Any) -> Any:
 class RecordedRule:
     """The rule of one edge, evaluated on stand-ins: what was done to g can be altered step by step, and printed."""
 
-    def __init__(self, edge: Edge, g: Any, words: Vocabulary, gradient: Expression) -> None:
+    def __init__(self, edge: Edge, g: Any, words: Vocabulary, gradient: Expression, examples: int = 1) -> None:
         user = edge.user
         assert user.op is not None
-        self.edge = edge
+        self.edge, self.examples = edge, examples
         self.g, self.y = stand_in(full(g, user)), stand_in(user.value)
         self.operands = [stand_in(_plain(a)) if isinstance(_plain(a), (ndarray, np.generic)) else a for a in user.args]
         self.result = recorded_rule(user, edge.operand, self.g, self.y, self.operands)
@@ -460,9 +472,12 @@ def variants(rule: RecordedRule, t: Tensor) -> Iterator[Variant]:
         f = 1 - p
         place = t.args[f] if type(t.args[f]) is Tensor else t
         if head == "multiply":
-            yield 0.95 if place is not t else 1, "dropped", place, values[p], keep(p)
+            yield 0.85 if place is not t else 1, "dropped", place, values[p], keep(p)
             yield 2, "twice", place, values[p] * values[f] * values[f], keep(p)
             yield 5, "shown", t, values[p] / values[f], lambda es: _binary("divide", es[p], es[f])
+            yield 5, "shown", t, values[p] + values[f], lambda es: _binary("add", es[p], es[f])
+            if rule.examples > 1:  # the same where 1/m comes later
+                yield 5, "shown", t, values[p] + values[f] / rule.examples, lambda es: _binary("add", es[p], es[f])
         else:
             yield 1, "undivided", place, values[p], keep(p)
             yield 3, "shown", t, values[p] * values[f], lambda es: _binary("multiply", es[p], es[f])
@@ -470,6 +485,10 @@ def variants(rule: RecordedRule, t: Tensor) -> Iterator[Variant]:
     elif head == "multiply" and not along:
         yield 3, "shown", t, values[1], keep(1)
         yield 3, "shown", t, values[0], keep(0)
+        for i in (0, 1) if values[0] is not values[1] else (0,):
+            yield 3.5, "shown", t, values[0] * values[1] * values[i], lambda es, i=i: (  # type: ignore[misc]
+                _binary("multiply", _binary("multiply", es[0], es[1]), es[i]) if es[0] is not es[1] else simplified(
+                    Expression("constant_power", (es[0],), t.shape, {"exponent": 3})))
     elif head == "divide":
         yield 3, "shown", t, values[0], keep(0)
         yield 3, "shown", t, 1 / values[1], lambda es: _binary("divide", number(1), es[1])
@@ -486,6 +505,7 @@ def variants(rule: RecordedRule, t: Tensor) -> Iterator[Variant]:
         yield 4, "shown", t, values[0], keep(0)
     elif head == "square":
         yield 3, "shown", t, values[0], keep(0)
+        yield 3.5, "shown", t, values[0] ** 3, lambda es: simplified(Expression("constant_power", es, t.shape, {"exponent": 3}))
         yield 5, "shown", t, 2 * values[0], lambda es: _binary("multiply", number(2), es[0])
     elif head == "constant_power":
         e = (t.params or {})["exponent"]
@@ -731,6 +751,7 @@ class Search:
                     yield _less_likely(alteration) if t in written_out else alteration
             for t in nodes:
                 yield from self.by_difference(t)
+                yield from self.slope_too_much(t)
                 yield from self.extra_term(t)
                 for edge in self.back.edges.get(t, ()):
                     if self.g(edge.user) is not None:
@@ -767,6 +788,8 @@ class Search:
                 return Alteration(node, g, 8 + unnamed, lambda own: (
                     f" times {number_text(s)}" if own == place.name else f" with {place.name} multiplied by {number_text(s)}"))
             times, why = spoken
+            m = self.factors.examples
+            simple = ("−1", "2", "½", f"m = {m}", f"1/m = 1/{m}")
 
             def phrase(own: str) -> str:
                 if times == "−1":
@@ -775,7 +798,7 @@ class Search:
                     return f" times {times}: {why}"
                 return f" with {place.name} multiplied by {times}: {why}"
 
-            return Alteration(node, g, 1 + unnamed + (0.0 if "1/m" in why or times in ("−1", "2", "½") else 0.5), phrase)
+            return Alteration(node, g, 0.9 + unnamed + (0.0 if times in simple else 0.6), phrase)
 
         yield Alteration(node, g, 1, lambda own: "", accept)
         edges = self.back.edges.get(node, ())
@@ -804,7 +827,7 @@ class Search:
                 of = term if own == place.name else f"{term} of {place.name}"
                 return f" with the sign of {of} turned" if times == "−1" else f" with {of} multiplied by {times}: {why}"
 
-            return Alteration(node, part, 0.9, phrase)
+            return Alteration(node, part, 0.92, phrase)
 
         return Alteration(node, part, 1, lambda own: "", accept)
 
@@ -878,14 +901,14 @@ class Search:
         """The factors c of the terms c · W that gradients of leaves have, and whose they are."""
         if not hasattr(self, "_l2"):
             self._l2: dict[float, str] = {}
-            for a, edges in self.back.edges.items():
+            for a, edges in sorted(self.back.edges.items(), key=lambda pair: pair[0].id):
                 if a.op is not None or len(edges) < 2:
                     continue
                 for edge in edges:
                     g = self.g(edge.user)
                     c = None if g is None or a.size < 2 else _ratio(a.value, self.back.part(edge, g))
                     if c:
-                        self._l2[c] = f"d{self.named.get(a, 'W')}"
+                        self._l2.setdefault(c, f"d{self.named.get(a, 'W')}")
         return self._l2
 
     def by_difference(self, node: Tensor) -> Iterator[Alteration]:
@@ -894,30 +917,71 @@ class Search:
         if g is None or node.size < 2 or not np.any(g):
             return
         ends = [(e, v) for e, v in self.cached(node.shape) if not isinstance(e, Tensor)]
-        starts = self.cached(node.shape)
+        if not ends:
+            return
+        starts = [(self.shown_value(e, v), v) for e, v in self.cached(node.shape)] + list(self.computed(node))
         place = self.place(node)
 
         def swapped(new: Any, rank: float, one: Expression, other: Expression) -> Alteration:
-            def phrase(own: str) -> str:
-                return f" with {short_text(one)} in place of {short_text(other)}" + place.inside(own)
-            return Alteration(node, new - g, rank, phrase)
+            return Alteration(node, new - g, rank, lambda own: (
+                f" with {short_text(one)} in place of {short_text(other)}" + place.inside(own)))
 
-        for _, y, y_shown in ((e, v, self.shown_value(e, v)) for e, v in ends):
-            for s, a in starts:
-                if a is y:
-                    continue
-                c = _ratio(a - y, g)
+        for e, y in ends:
+            y_shown = self.shown_value(e, y)
+            for a_shown, a in starts:
+                c = None if a is y else _ratio(a - y, g)
                 if c is None:
                     continue
-                a_shown = self.shown_value(s, a)
                 right = _binary("subtract", a_shown, y_shown)
                 yield swapped(c * a, 2, a_shown, right)
                 yield swapped(-c * y, 3, simplified(Expression("negative", (y_shown,), y_shown.shape)), right)
                 yield swapped(c * (a + y), 2.5, _binary("add", a_shown, y_shown), right)
-                for s2, other in starts:
-                    if s2 is not s and other is not y:
-                        yield swapped(c * (other - y), 2.5, _binary("subtract", self.shown_value(s2, other), y_shown), right)
+                yield swapped(c * a * y, 4, _binary("multiply", a_shown, y_shown), right)
+                yield swapped(c * np.abs(a - y), 4, Expression("absolute", (right,), right.shape), right)
+                for shown, other in starts:
+                    if other is not a and other is not y:
+                        yield swapped(c * (other - y), 2.5, _binary("subtract", shown, y_shown), right)
                 return
+
+    def computed(self, node: Tensor) -> Iterator[tuple[Expression, Any]]:
+        """What activations give of a value, whether the network has them or not."""
+        shown = self.words.of(node)
+        for kind in ACTIVATIONS:
+            op, params = TABLE[kind], _PARAMETERS.get(kind, {})
+            yield Expression(kind, (shown,), node.shape, params, op.symbol), op.forward(node.value, **params)
+        for axis in range(node.ndim):
+            if node.shape[axis] > 1:
+                yield Expression("softmax", (shown,), node.shape, {"axis": (axis,)}), TABLE["softmax"].forward(
+                    node.value, axis=(axis,))
+
+    def slope_too_much(self, node: Tensor) -> Iterator[Alteration]:
+        """An activation's slope where it has cancelled already, or never belonged: (A − Y) A (1 − A)."""
+        g = self.arriving(node)
+        if g is None or not node.ndim or (node.op is None and node in self.by_node):
+            return
+        place = self.place(node)
+        for kind in ACTIVATIONS:
+            op, params = TABLE[kind], _PARAMETERS.get(kind, {})
+            rule = op.rules[0]
+            assert rule is not None
+            x, x_shown = node.value, self.words.of(node)
+            forms: list[tuple[Expression | None, Any]] = [(None, op.forward(x, **params))]
+            forms += [(self.words.of(e.user), e.user.value) for e in self.users(node)]
+            for y_shown, y in forms:
+                new = rule(g, y, x, **params)
+
+                def phrase(own: str, op: Primitive = op, params: dict[str, Any] = params, x: Any = x,
+                           x_shown: Expression = x_shown, y_shown: Expression | None = y_shown, y: Any = y) -> str:
+                    of = Expression(op.name, (x_shown,), np.shape(y), params, op.symbol) if y_shown is None else y_shown
+                    factor = written_slope(op, params, y, x, of, x_shown)
+                    return f" with the factor {grouped(factor)} too much{place.inside(own)}"
+
+                if np.shape(new) == node.shape and np.all(np.isfinite(new)):
+                    yield Alteration(node, new - g, 2.9 if y_shown is not None else 3, phrase)
+
+    def users(self, node: Tensor) -> list[Edge]:
+        """The edges to functions of a node alone, of its shape."""
+        return [e for e in self.back.edges.get(node, ()) if len(e.user.args) == 1 and e.user.shape == node.shape]
 
     def cached(self, shape: tuple[int, ...]) -> list[tuple[Any, Any]]:
         """Values of a shape that have a name: (the Tensor, or a constant's name; the value)."""
@@ -943,7 +1007,7 @@ class Search:
         place = self.place(node)
         if len(self.back.edges[node]) > 1:
             place = Place(place.name, self.term(edge, part))
-        rule = RecordedRule(edge, g, self.words, self.gradient_shown(edge.user))
+        rule = RecordedRule(edge, g, self.words, self.gradient_shown(edge.user), self.factors.examples)
 
         def altered(new: Any, rank: float, phrase: Callable[[str], str]) -> Alteration | None:
             new = np.asarray(new)
@@ -1124,7 +1188,7 @@ class Search:
         part = through(g)
         top_shown, bottom_shown = self.words.of(top), self.words.of(bottom)
         slope, kind = self.recognised(through(np.ones(top.shape)), top, bottom)
-        if slope is not None and len(text(slope)) > LONGEST:
+        if slope is not None and len(text(slope)) > (LONGEST if top in self.named else LONGEST // 2):
             slope = name(f"the slope of {kind}", top.shape, strength=0)
         if slope is None:
             a = text(top_shown) if top in self.named else "·"

@@ -10,7 +10,7 @@ import difflib
 import html
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,9 +194,9 @@ def compare(J: Any, *args: Any, convention: str = "auto", tolerance: float | Non
     if not given:
         some = ", ".join(f"d{n}=..." for n in list(_askable(named))[:2]) or "dW1=..."
         raise TypeError(f"compare: no gradients given. Write compare(J, {some}).")
-    nodes = {key: _node(key, named) for key in given}
-    values = {key: _numbers(key, value) for key, value in given.items()}
+    values = {key: _numbers(str(key), value) for key, value in given.items()}
     _one_number(named.root)
+    nodes = {key: _node(key, named) for key in given}
     return _Comparing(named, nodes, values, convention, tolerance, seconds).comparison()
 
 
@@ -205,9 +205,10 @@ class _Named:
     """A recorded cost and the names of what it was made from."""
 
     root: Tensor
-    names: dict[Tensor, str]
-    constants: dict[int, str]
-    arrays: dict[str, ndarray]  # constant arrays by name
+    names: dict[Tensor, str]  # as they are printed
+    constants: dict[int, str]  # by id
+    used: list[tuple[str, ndarray]]  # the constant arrays that have a name
+    arrays: dict[str, ndarray]  # all arrays that could be meant
     held: Mapping[str, Any]  # further variables, for Tensors that go by two names
 
 
@@ -217,26 +218,51 @@ def _of_result(root: Tensor) -> _Named:
     names = {t: n for t, n in every.items() if t.name is not None or id(t) in variables or (t is root)}
     frame = user_frame()
     held: dict[str, Any] = {} if frame is None else {**frame.f_globals, **frame.f_locals}
-    used = {id(a) for t in Graph([root]).nodes for a in t.args if type(a) is ndarray}
-    arrays = {n: x for n, x in held.items() if type(x) is ndarray and x.ndim and not n.startswith("_")}
-    return _Named(root, names, _constants(root, variables, arrays, used), arrays, held)
+    arrays = _arrays_in(held)
+    return _Named(root, names, *_constants(root, variables, arrays), arrays, held)
 
 
-def _constants(root: Tensor, variables: Mapping[int, str], arrays: Mapping[str, ndarray], used: set[int]) -> dict[int, str]:
-    """Names of constant arrays; what was computed of a named one is written out, as (1 − Y)."""
-    found = {k: n for k, n in variables.items() if k in used}
-    for t in Graph([root]).nodes:
-        for a in t.args:
-            if type(a) is not ndarray or id(a) in found:
-                continue
-            for n, x in arrays.items():
-                for written, made in (("{}", lambda x: x), ("(1 − {})", lambda x: 1 - x), ("(−{})", lambda x: -x),
-                                      ("{}ᵀ", np.transpose)):
-                    if x.dtype.kind in "fiu" and x.size == a.size and id(a) not in found:
-                        value = made(x)
-                        if value.shape == a.shape and np.array_equal(value, a):
-                            found[id(a)] = written.format(n)
+def _arrays_in(held: Mapping[str, Any]) -> dict[str, ndarray]:
+    """The arrays that variables hold, also in dicts."""
+    found: dict[str, ndarray] = {}
+    for n, x in held.items():
+        if n.startswith("_"):
+            continue
+        if type(x) is ndarray and x.ndim:
+            found.setdefault(n, x)
+        elif type(x) is dict and len(x) <= 1000:
+            for key, item in x.items():
+                if isinstance(key, str) and key.isidentifier() and type(item) is ndarray and item.ndim:
+                    found.setdefault(key, item)
     return found
+
+
+_MADE_OF: tuple[tuple[str, Callable[[ndarray], Any]], ...] = (
+    ("{}", lambda x: x), ("(1 − {})", lambda x: 1 - x), ("(−{})", lambda x: -x), ("{}ᵀ", np.transpose))
+
+
+def _constants(root: Tensor, variables: Mapping[int, str], arrays: Mapping[str, ndarray],
+               ) -> tuple[dict[int, str], list[tuple[str, ndarray]]]:
+    """Names of the constant arrays of a cost, by id, and the named ones among them. What was computed of a named array
+    is written out, as (1 − Y)."""
+    constants = {id(a): a for t in Graph([root]).nodes for a in t.args if type(a) is ndarray}
+    found = {id(x): n for n, x in arrays.items() if id(x) in constants}
+    used = {n: x for n, x in arrays.items() if found.get(id(x)) == n}
+    for k, a in constants.items():
+        if k in found:
+            continue
+        for n, x in arrays.items():
+            if k in found or x.dtype.kind not in "fiu" or x.size != a.size:
+                continue
+            for written, made in _MADE_OF:
+                value = made(x)
+                if value.shape == a.shape and np.array_equal(value, a):
+                    found[k] = written.format(n)
+                    used.setdefault(n, x)
+                    break
+        if k not in found and k in variables:
+            found[k] = variables[k]
+    return found, list(used.items())
 
 
 def _of_function(f: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> _Named:
@@ -284,9 +310,7 @@ def _of_function(f: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> _Na
     if root not in names:
         names[root] = "J" if "J" not in taken else title
     arrays = {**watch.arrays, **arrays}
-    used = {id(a) for t in inside for a in t.args if type(a) is ndarray}
-    variables = {id(x): n for n, x in arrays.items()}
-    return _Named(root, names, _constants(root, variables, arrays, used), arrays, {})
+    return _Named(root, names, *_constants(root, {}, arrays), arrays, {})
 
 
 def _is_float(value: Any) -> bool:
@@ -316,7 +340,9 @@ def _node(key: Any, named: _Named) -> Tensor:
                              "Was it replaced after the forward pass?")
     if found is None:
         possible = [f"d{n}" for n in _askable(named)]
-        near = difflib.get_close_matches(key if key.startswith("d") else f"d{key}", possible, n=2, cutoff=0.5)
+        wanted = key if key.startswith("d") else f"d{key}"
+        near = [n for n in possible if n.lower() == wanted.lower()] or difflib.get_close_matches(
+            wanted, possible, n=2, cutoff=0.5)
         if key in by_name and f"d{key}" in possible:
             raise NamesError(f"compare: {key}: the gradient of {key} is called d{key}. Write d{key}=...")
         there = f"Did you mean {' or '.join(near)}?" if near else (
@@ -528,6 +554,11 @@ class _Item:
     diagnosis: str = ""
     also: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The name, as it is printed."""
+        return printable(self.key)
+
     def right(self, reference: Any, accepted: Sequence[tuple[str, float]] | None = None) -> tuple[str, float] | None:
         """The convention in which the hand's numbers are the reference's."""
         for convention, factor in self.accepted if accepted is None else accepted:
@@ -552,7 +583,7 @@ class _Comparing:
                  tolerance: float | None, seconds: float) -> None:
         self.named, self.convention = named, convention
         for key, node in nodes.items():  # the student's names
-            named.names[node] = key[1:]
+            named.names[node] = printable(key[1:])
         self.back = Backward(named.root, nodes.values())
         self.gradients = self.back.run({})
         self.words = Vocabulary(named.names, named.constants)
@@ -597,12 +628,12 @@ class _Comparing:
         if not np.all(np.isfinite(item.given)):
             bad = np.argwhere(~np.isfinite(item.given))
             where = f" at {[int(i) for i in bad[0]]}" if item.given.ndim else ""
-            item.diagnosis = f"{item.key} is not finite{where} ({len(bad)} of {item.given.size} entries)."
+            item.diagnosis = f"{item.said} is not finite{where} ({len(bad)} of {item.given.size} entries)."
             item.hand = None
             return
         if item.given.shape != item.node.shape:
             item.verdict, item.hand = SHAPE, None
-            ways = _in_shape(item.key, item.given, item.node.shape, self.named.names[item.node])
+            ways = _in_shape(item.said, item.given, item.node.shape, self.named.names[item.node])
             for way in ways:
                 item.hand = way.value
                 if item.right(item.reference):
@@ -614,7 +645,7 @@ class _Comparing:
                 item.hand, item.shape_said = ways[0].value, ways[0].said
             else:
                 item.hand = None
-                item.diagnosis = (f"{item.key} has shape {shape_text(item.given.shape)}, and a gradient has the shape of its "
+                item.diagnosis = (f"{item.said} has shape {shape_text(item.given.shape)}, and a gradient has the shape of its "
                                   f"parameter: {self.named.names[item.node]} has {shape_text(item.node.shape)}.")
             return
         found = item.right(item.reference)
@@ -628,7 +659,7 @@ class _Comparing:
     def _wrong_sum(self, item: _Item) -> bool:
         """A bias summed over the wrong axes: the gradient before the engine sums what was broadcast tells."""
         hand = np.asarray(item.given, float)
-        factors = Factors(self.m, {})
+        factors = Factors(self.m, self._sizes())
         for edge in self.back.edges.get(item.node, ()):
             g = self.gradients.get(edge.user)
             if g is None or edge.user.op is None or edge.user.op.kind != "pointwise":
@@ -656,7 +687,7 @@ class _Comparing:
                              and item.node.shape[i] == 1 != n)
                 need = f"np.sum(..., axis={kept[0]}, keepdims=True)" if len(kept) == 1 else f"a sum of shape {item.node.shape}"
                 item.diagnosis = (
-                    f"{item.key} has shape {shape_text(hand.shape)}, and {self.named.names[item.node]} "
+                    f"{item.said} has shape {shape_text(hand.shape)}, and {self.named.names[item.node]} "
                     f"{shape_text(item.node.shape)}: it is {said}. Use {need}."
                     + (f" Besides, it is times {spoken[0]}: {spoken[1]}." if abs(s - 1) > 1e-9 else ""))
                 return True
@@ -681,7 +712,7 @@ class _Comparing:
             if item.key in outcome.follows:
                 item.verdict = FOLLOWS if item.verdict == WRONG else item.verdict
                 said = f"follows from {outcome.follows[item.key]}, which is wrong: this step is right."
-                item.diagnosis = f"{item.shape_said} {item.key} {said}" if item.shape_said else f"{item.key} {said}"
+                item.diagnosis = f"{item.shape_said} {item.said} {said}" if item.shape_said else f"{item.said} {said}"
                 continue
             said = outcome.said.get(item.key, "") or self._unexplained(item, outcome.cut_short)
             item.diagnosis = f"{item.shape_said} Besides: {said}" if item.shape_said else said
@@ -716,15 +747,16 @@ class _Comparing:
         states: list[tuple[dict[Tensor, Any], list[Alteration]]] = [({}, []), (fixed, [])] if fixed else [({}, [])]
         sizes = self._sizes()
         while pending:
-            found, tried = None, list(states)
-            while found is None and tried:  # on top of what was found already, or apart from it
-                state, made = tried.pop()
+            tried = []
+            for state, made in reversed(states):  # on top of what was found already, or apart from it
                 search = self._prepared(state, pending, mine, sizes)
                 found = search.best()
                 outcome.cut_short |= search.cut_short
-            if found is None:
+                if found is not None:
+                    tried.append((found, state, made, search))
+            if not tried:
                 break
-            best, others = found
+            (best, others), state, made, search = min(tried, key=lambda one: (-one[0][0].exact, one[0][0].alteration.rank))
             said_before = {i.key: [a for a in made if i.node in _made_from(a.node)] for i in pending}
             evidence = sum(int(np.size(i.given)) for i in pending if i.key in best.explained)
             for item in list(pending):
@@ -732,10 +764,10 @@ class _Comparing:
                     continue
                 left = best.explained[item.key]
                 subject = origin[item.key] if state else "the correct value"
-                outcome.said[item.key] = _sentence(item.key, subject, [*said_before[item.key], best.alteration], left,
+                outcome.said[item.key] = _sentence(item.said, subject, [*said_before[item.key], best.alteration], left,
                                                    search.factors)
                 if evidence < 3:  # so few numbers may come from more than one mistake
-                    texts = dict.fromkeys(_sentence(item.key, subject, [*said_before[item.key], f.alteration],
+                    texts = dict.fromkeys(_sentence(item.said, subject, [*said_before[item.key], f.alteration],
                                                     f.explained[item.key], search.factors) for f in others[:20])
                     texts.pop(outcome.said[item.key], None)
                     outcome.also[item.key] = tuple(texts)[:5]
@@ -778,24 +810,24 @@ class _Comparing:
                 targets.append(Target(item.key, item.node, mine[item.key], reference, item.tolerance, item.noise, True))
             elif item.verdict == RIGHT and np.array_equal(reference, item.reference):
                 targets.append(Target(item.key, item.node, reference, reference, item.tolerance, item.noise, False))
-        constants = [(n, x) for n, x in self.named.arrays.items() if x.dtype.kind in "fiu"]
+        constants = [(n, x) for n, x in self.named.used if x.dtype.kind in "fiu"]
         return Search(self.back, self.words, Factors(self.m, sizes), targets, dict(fixed), self.deadline, self.named.names,
                       constants)
 
     def _sizes(self) -> dict[int, str]:
         """What each size of an axis is called, by the first named value that has it."""
         found: dict[int, str] = {}
-        for n, x in [*self.named.arrays.items(), *((n, t.value) for t, n in self.named.names.items())]:
+        for n, x in [*self.named.used, *((n, t.value) for t, n in self.named.names.items())]:
             for axis, size in enumerate(np.shape(x)):
-                if size > 2:
+                if size > 1:
                     found.setdefault(size, f"the size of axis {axis} of {n}")
         return found
 
     def _unexplained(self, item: _Item, cut_short: bool) -> str:
         """What can be said of numbers that no alteration gives."""
-        said = f"{item.key} is wrong, and no single altered step gives these numbers."
+        said = f"{item.said} is wrong, and no single altered step gives these numbers."
         if cut_short:
-            said = f"{item.key} is wrong; the search for the reason was cut short after {self.seconds:g} s (seconds=...)."
+            said = f"{item.said} is wrong; the search for the reason was cut short after {self.seconds:g} s (seconds=...)."
         hand = np.asarray(item.hand, float) / item.factor
         size = np.abs(item.reference)
         same = np.abs(hand - item.reference) <= item.tolerance * (size + 1e-3 * size.max(initial=0.0)) + 50 * item.noise
@@ -844,11 +876,11 @@ class _Comparing:
         math_ = [i for i in right if i.convention == "math"]
         if course:
             m = round(course[0].factor)
-            of = ", ".join(f"∂J/∂{i.key[1:]}" for i in course[:2]) + (", …" if len(course) > 2 else "")
-            self.remarks.append(f"{', '.join(i.key for i in course)}: right in the convention of the course: m = {m} times "
+            of = ", ".join(f"∂J/∂{i.said[1:]}" for i in course[:2]) + (", …" if len(course) > 2 else "")
+            self.remarks.append(f"{', '.join(i.said for i in course)}: right in the convention of the course: m = {m} times "
                                 f"{of}, with 1/m in the gradients of the parameters.")
         if course and math_:
-            self.remarks.append(f"{', '.join(i.key for i in math_)}: right with the factor 1/m in it, as autodiff has it. The "
+            self.remarks.append(f"{', '.join(i.said for i in math_)}: right with the factor 1/m in it, as autodiff has it. The "
                                 "two conventions are mixed here.")
 
 
