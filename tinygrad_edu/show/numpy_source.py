@@ -96,7 +96,8 @@ def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, co
     """A NumPy function that computes f and its gradients, forward and backward, in the names of f.
 
     The code stands alone: it imports NumPy (and Python's math, where f computes with single numbers), and can be pasted
-    anywhere. It makes the NumPy calls that the engine makes, so that it gives the same numbers bit for bit.
+    anywhere. It makes the NumPy calls that the engine makes, so that it gives the same numbers bit for bit. (Where gradients
+    that lie in memory in different orders are added, as those of X and Xᵀ, a later sum may round its last digit otherwise.)
 
     Parameters
     ----------

@@ -276,7 +276,7 @@ def signs(program: Program, order: Order) -> Program:
                 line = replace(line, op=PRIMITIVES["identity"], operands=(minus(a),))
             elif op == "add" and minus(b) is not None:
                 line = replace(line, op=PRIMITIVES["subtract"], operands=(a, minus(b)))
-            elif op == "add" and minus(a) is not None:
+            elif op == "add" and minus(a) is not None and not (isinstance(b, Name) and b in made and made[b].op.name == "put"):
                 line = replace(line, op=PRIMITIVES["subtract"], operands=(b, minus(a)))
             elif op == "subtract" and minus(b) is not None:
                 line = replace(line, op=PRIMITIVES["add"], operands=(a, minus(b)))
