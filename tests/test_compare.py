@@ -275,6 +275,120 @@ def test_two_slips_in_one_gradient() -> None:
                                       "m = 6: the factor 1/m is left out.")
 
 
+# ---------------------------------------------------------------- not only the networks of the notes
+
+def attention(Q: Any, K: Any, V: Any) -> Any:
+    S = Q @ K.T / np.sqrt(3)
+    A = tg.softmax(S, axis=1)
+    O = A @ V  # noqa: E741 - the letter of the paper
+    return np.sum(O**2) / 2
+
+
+def attention_by_hand(Q: Any, K: Any, V: Any, scale: float = 3**0.5, axis: int | None = 1, turned: bool = True) -> Any:
+    E = np.exp(Q @ K.T / np.sqrt(3))
+    A = E / E.sum(1, keepdims=True)
+    dA = A @ V @ V.T
+    dS = dA if axis is None else A * (dA - (dA * A).sum(axis, keepdims=True))
+    return {"dQ": dS @ K / scale, "dK": (dS.T if turned else dS) @ Q / scale, "dV": A.T @ (A @ V)}
+
+
+@pytest.mark.parametrize(("slip", "said"), [
+    ({}, {}),
+    ({"scale": 1.0}, {"dQ": "with the factor 1/1.73205 left out of dJ/d(Q @ Kᵀ)",
+                      "dK": "with the factor 1/1.73205 left out of dJ/d(Q @ Kᵀ)"}),
+    ({"axis": None}, {"dQ": "with the Jacobian of softmax left out of dS",
+                      "dK": "with the Jacobian of softmax left out of dS"}),
+    ({"axis": 0}, {"dQ": "with the sum over axis 0 in place of axis 1 in dS",
+                   "dK": "with the sum over axis 0 in place of axis 1 in dS"}),
+    ({"turned": False}, {"dK": "with Qᵀ @ dJ/d(Q @ Kᵀ)ᵀ in place of Qᵀ @ dJ/d(Q @ Kᵀ) in dJ/d(Kᵀ)"}),
+], ids=["right", "√d forgotten", "softmax forgotten", "the other axis", "not transposed"])
+def test_attention(slip: dict[str, Any], said: dict[str, str]) -> None:
+    rng = np.random.default_rng(5)
+    arguments = rng.normal(size=(3, 4, 3))
+    found = compare(attention, *arguments, **attention_by_hand(*arguments, **slip))
+    assert {row.name: row.diagnosis for row in found.rows if not row.ok} == {
+        name: f"{name} equals the correct value {text}." for name, text in said.items()}
+
+
+def residual(W: Any, X: Any, Y: Any) -> Any:
+    Z1 = W @ X
+    A1 = X + np.tanh(Z1)
+    Z2 = W @ A1
+    A2 = A1 + np.tanh(Z2)
+    return np.sum((A2 - Y) ** 2) / 2
+
+
+@pytest.mark.parametrize(("skip", "uses", "said"), [
+    (1, (1, 1), None), (0, (1, 1), "with the term dA2 left out of dA1"), (1, (1, 0), "without the term dZ1 @ Xᵀ"),
+    (1, (0, 1), "without the term dZ2 @ A1ᵀ")], ids=["right", "no skip", "second use only", "first use only"])
+def test_a_skip_connection_and_shared_weights(skip: int, uses: tuple[int, int], said: str | None) -> None:
+    """Gradients add up where a value is used twice; forgetting one use is found."""
+    W, X, Y = np.random.default_rng(5).normal(size=(3, 3, 3))
+    A1 = X + np.tanh(W @ X)
+    T2 = np.tanh(W @ A1)
+    dA2 = A1 + T2 - Y
+    dZ2 = dA2 * (1 - T2**2)
+    dZ1 = (W.T @ dZ2 + skip * dA2) * (1 - np.tanh(W @ X) ** 2)
+    row = compare(residual, W, X, Y, dW=uses[0] * dZ2 @ A1.T + uses[1] * dZ1 @ X.T)["dW"]
+    assert row.diagnosis == ("" if said is None else f"dW equals the correct value {said}.")
+
+
+def batch_norm(X: Any, gamma: Any, beta: Any, T: Any) -> Any:
+    mu = X.mean(axis=1, keepdims=True)
+    xc = X - mu
+    var = (xc**2).mean(axis=1, keepdims=True)
+    xhat = xc / np.sqrt(var + 1e-5)
+    out = gamma * xhat + beta
+    return np.sum(out * T)
+
+
+def test_batch_normalisation() -> None:
+    rng = np.random.default_rng(5)
+    X, gamma, beta, T = rng.normal(size=(3, 8)), rng.normal(size=(3, 1)), rng.normal(size=(3, 1)), rng.normal(size=(3, 8))
+    xc = X - X.mean(1, keepdims=True)
+    s = np.sqrt((xc**2).mean(1, keepdims=True) + 1e-5)
+    d, xhat = T * gamma, xc / s
+    mean, spread = d.mean(1, keepdims=True), xhat * (d * xhat).mean(1, keepdims=True)
+    right = {"dX": (d - mean - spread) / s, "dgamma": (T * xhat).sum(1, keepdims=True), "dbeta": T.sum(1, keepdims=True)}
+    assert compare(batch_norm, X, gamma, beta, T, **right).ok
+    for wrong, said in (((d - spread) / s, "without the term dmu / 8"),
+                        (right["dX"] / gamma, "with the factor gamma left out of dxhat"),
+                        ((d - mean) / s, "with the term 2 · (dvar / 8) ⊙ xc left out of dxc")):
+        assert compare(batch_norm, X, gamma, beta, T, dX=wrong)["dX"].diagnosis == f"dX equals the correct value {said}."
+    row = compare(batch_norm, X, gamma, beta, T, dgamma=(T * X).sum(1, keepdims=True))["dgamma"]
+    assert row.diagnosis == "dgamma equals the correct value with X in place of xhat."
+
+
+@pytest.mark.parametrize(("dx", "said"), [
+    (lambda x, y: -2 * (1 - x) - 400 * x * (y - x * x), ""),
+    (lambda x, y: -2 * (1 - x) - 200 * (y - x * x),
+     "with the factor (2 · x) left out of the term −2 · 2 · 100 · (0.7 − x²) · x"),
+    (lambda x, y: 2 * (1 - x) - 400 * x * (y - x * x), "with the sign of the term −2 · (1 − x) turned"),
+    (lambda x, y: -2 * (1 - x), "without the term −2 · 2 · 100 · (0.7 − x²) · x"),
+], ids=["right", "inner derivative", "sign", "term"])
+def test_single_numbers_of_rosenbrock(dx: Any, said: str) -> None:
+    row = compare(lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2, 0.3, 0.7, dx=dx(0.3, 0.7))["dx"]
+    assert row.diagnosis == (f"dx equals the correct value {said}." if said else "")
+
+
+def test_examples_in_rows() -> None:
+    """The layout of PyTorch and scikit-learn: biases are vectors, summed over axis 0."""
+    rng = np.random.default_rng(5)
+    X, y, W, b = rng.normal(size=(7, 3)), rng.normal(size=(7, 2)), rng.normal(size=(3, 2)), rng.normal(size=2)
+
+    def squared(W: Any, b: Any, X: Any, y: Any) -> Any:
+        P = X @ W + b
+        return np.mean((P - y) ** 2)
+
+    dP = 2 * (X @ W + b - y) / 14
+    assert compare(squared, W, b, X, y, dW=X.T @ dP, db=dP.sum(0), dP=dP).ok
+    for db, said in ((dP.mean(0), "times 1/m = 1/7: 1/m is in it once too often"),
+                     (dP[-1], "with the last entry of axis 0 in place of the sum over it"),
+                     (dP.sum(0) / 2, "times ½: a factor 2 is left out")):
+        assert compare(squared, W, b, X, y, db=db, dW=X.T @ dP)["db"].diagnosis == f"db equals the correct value {said}."
+    assert "Use db.reshape(2,)" in compare(squared, W, b, X, y, db=dP.sum(0, keepdims=True))["db"].diagnosis
+
+
 # ---------------------------------------------------------------- honesty
 
 @pytest.mark.parametrize("wrong", [

@@ -51,8 +51,8 @@ def assert_matches(J: Any, *args: Any, convention: str = "auto", tolerance: floa
     AssertionError: assert_matches:
         shape  verdict  max |diff|  relative error
     da  ()     wrong       6.0e+00         5.0e-01
-        da equals the correct value times ½: a factor 2 is left out.
-    ...
+        da equals the correct value without the term b · a.
+        or: da equals the correct value times ½: a factor 2 is left out.
     """
     __tracebackhide__ = True
     found = compare(J, *args, convention=convention, tolerance=tolerance, seconds=seconds, **hand)

@@ -567,18 +567,26 @@ def _products(t: Tensor, values: list[Any]) -> Iterator[Variant]:
 
 def _sums(t: Tensor, x: Any) -> Iterator[Variant]:
     """A sum over other axes, or no sum: one entry alone."""
+    assert t.op is not None
     shape = t.shape
-    axes = tuple(i for i, n in enumerate(x.shape) if len(shape) != x.ndim or (n != 1 and shape[i] == 1))
+    if t.op.name == "sum":
+        axis = (t.params or {}).get("axis")
+        axes = tuple(range(x.ndim)) if axis is None else tuple(axis)
+    else:
+        extra = x.ndim - len(shape)
+        axes = tuple(i for i, n in enumerate(x.shape) if i < extra or (n != 1 and shape[i - extra] == 1))
+    kept = len(shape) == x.ndim
     for i, n in enumerate(x.shape):
-        others = x.sum(axis=i)
-        if i not in axes and n > 1 and others.size == math.prod(shape):
+        if i not in axes and n > 1:
+            others = x.sum(axis=i, keepdims=kept)
+            others = others.reshape(shape) if others.size == math.prod(shape) and t.op.name != "sum" else others
             kind = f"the sum over axis {i} in place of axis {', '.join(map(str, axes))}"
-            yield 3, kind, t, others.reshape(shape), lambda es: es[0]
-    if len(axes) == 1 and len(shape) == x.ndim:
+            yield 3, kind, t, others, lambda es: es[0]
+    if len(axes) == 1:
         (axis,) = axes
-        for place, which in ((-1, "last"), (0, "first")):
-            kept = np.take(x, [place], axis=axis)
-            yield 3.5, f"the {which} entry of axis {axis} in place of the sum over it", t, kept, lambda es: es[0]
+        for at, which in ((-1, "last"), (0, "first")):
+            one = np.take(x, [at] if kept else at, axis=axis)
+            yield 3.5, f"the {which} entry of axis {axis} in place of the sum over it", t, one, lambda es: es[0]
 
 
 # ---------------------------------------------------------------- the search
@@ -632,7 +640,7 @@ class Search:
                 if len(edges) != 1 or edges[0].user.op is None or edges[0].user.op.name not in ("add", "identity", "positive"):
                     break
                 user = edges[0].user
-                if user.shape != at.shape:
+                if user.shape != at.shape or user is self.back.root:
                     break
                 found, at = self.named.get(user), user
             self._named_gradient[node] = None if found is None else f"d{found}"
@@ -726,6 +734,10 @@ class Search:
         """The alteration that explains most with least, and others that give the same numbers."""
         wrong = {t.name for t in self.targets if t.wrong}
         found: list[Finding] = []
+        for t in self.targets:  # the likeliest slip first, however little time there is
+            if t.wrong and t.node in self.gradients:
+                for alteration in self.scaled(t.node):
+                    found += self.try_out(alteration)
         for alteration in self.alterations(wrong):
             if time.monotonic() > self.deadline:
                 self.cut_short = True
@@ -816,7 +828,7 @@ class Search:
         def accept(s: float) -> Alteration | None:
             s = 1 + s
             if abs(s) < 1e-9:
-                return Alteration(node, part, 1.2, lambda own: f" without {term}" if own == place.name else (
+                return Alteration(node, part, 0.84, lambda own: f" without {term}" if own == place.name else (
                     f" with {term} left out of {place.name}"))
             spoken = self.factors.spoken(s)
             if spoken is None:
@@ -1114,7 +1126,7 @@ class Search:
         user, node = edge.user, edge.to
         op = user.op
         assert op is not None
-        if len(user.args) != 1 or user.shape != node.shape or op.kind == "linear" or op.name in _ARITHMETIC:
+        if len(user.args) != 1 or user.shape != node.shape or op.kind == "linear" or op.name in _ARITHMETIC - {"square"}:
             return
         params = user.params or {}
         rule_of = op.rules[0]
@@ -1124,6 +1136,9 @@ class Search:
             slope = name(f"the slope of {op.name}", user.shape, strength=0)
         y, x = user.value, node.value
         y_shown, x_shown = self.words.of(user), self.words.of(node)
+        if op.name == "square" or op.name == "constant_power":
+            yield 1.1, g, lambda own: f" with the factor {grouped(slope)} left out" + place.of(own)
+            return
         yield from _slopes(place, op.name, slope, g, y, x, y_shown, x_shown,
                            lambda g: rule_of(g, y, x, **params))
         at = op.forward(y, **params)

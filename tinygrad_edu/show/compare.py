@@ -419,6 +419,7 @@ def examples_of(back: Backward, gradients: Mapping[Tensor, Any]) -> _Examples:
             waiting += operands
     if not tops:
         return _Examples([1], set())
+    tops = tops[:20]
     below = {t: _made_from(t) for t, _ in tops}
     top, g = max(tops, key=lambda pair: len(below[pair[0]]))
     axis = _axis_of_examples(back, top)
@@ -757,7 +758,8 @@ class _Comparing:
             if not tried:
                 break
             (best, others), state, made, search = min(tried, key=lambda one: (-one[0][0].exact, one[0][0].alteration.rank))
-            said_before = {i.key: [a for a in made if i.node in _made_from(a.node)] for i in pending}
+            above = {i.key: self.back.graph.depending_on([i.node]) if made else set() for i in pending}
+            said_before = {i.key: [a for a in made if a.node in above[i.key]] for i in pending}
             evidence = sum(int(np.size(i.given)) for i in pending if i.key in best.explained)
             for item in list(pending):
                 if item.key not in best.explained:
@@ -841,8 +843,9 @@ class _Comparing:
                     break
             said += "."
         given = {i.node for i in self.items}
+        above = self.back.graph.depending_on([item.node])
         between = [f"d{self.named.names[t]}" for t in self.named.names if t.op is not None and t is not self.named.root
-                   and t not in given and t in self.back.all and item.node in _made_from(t) and t.size > 1]
+                   and t not in given and t in self.back.all and t in above and t.size > 1]
         if between:
             near = between[-1:] if len(between) == 1 else between[:3]
             said += f" Compare {', '.join(near)} too, to see where it begins."
