@@ -331,3 +331,27 @@ def test_looking_is_allowed() -> None:
     found = program.run(np.array([-3.0]))
     assert found["J"] == 3.0
     assert found["dx"] == -1.0
+
+
+def test_what_is_chosen_is_chosen_again() -> None:
+    """Masks, permutations and a variable called as the start of the backward pass, on other numbers."""
+    def branches(Z: Any) -> Any:
+        return np.sum(np.where(Z > 0.3, Z, 0.1 * Z) ** 2)
+
+    def ordered(y: Any) -> Any:
+        return np.sum(np.sort(y) * np.arange(5.0))
+
+    def named(x: Any) -> Any:
+        dJ = x * x
+        return np.sum(dJ * dJ)
+
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=5), rng.normal(size=5)
+    for f in (branches, ordered, named):
+        value, gradient = list(trace(f, first).run(second).values())[:2]
+        np.testing.assert_array_equal(value, f(second))
+        np.testing.assert_array_equal(gradient, tg.grad(f)(second))
+
+
+def test_a_large_blocked_operation_is_traced() -> None:
+    assert trace(lambda x: tg.gelu(x).sum(), np.ones(70_000)).lines

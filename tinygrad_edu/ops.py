@@ -1201,7 +1201,7 @@ def _plain_index(index: Any) -> Any:
         return int(index)
     if type(index) is bool or type(index) is np.bool_:
         return np.bool_(index)
-    array = np.array(value_of(index))
+    array = np.array(value_of(index), subok=True)  # an index that is traced stays so
     if not array.size and array.dtype.kind == "f" and not isinstance(index, ndarray):
         array = array.astype(np.intp)  # []
     if type(index) is Tensor and array.dtype.kind == "f":
@@ -1261,7 +1261,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = ravel(x) if x.ndim != 1 else x, 0
     i = _one_axis(x, axis, "take")
-    chosen = np.asarray(value_of(indices))
+    chosen = np.asanyarray(value_of(indices))
     return getitem(x, (*(slice(None),) * i, int(chosen) if not chosen.ndim else chosen))
 
 
@@ -1273,7 +1273,7 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
     >>> tg.take_along_axis(x, x.argmax(axis=1, keepdims=True), axis=1).numpy().tolist()
     [[3.0], [4.0]]
     """
-    x, chosen = _array(x, "take_along_axis"), np.asarray(value_of(indices))
+    x, chosen = _array(x, "take_along_axis"), np.asanyarray(value_of(indices))
     if chosen.dtype.kind not in "iu":
         raise IndexError(f"take_along_axis: indices of dtype {chosen.dtype}. Use integers.")
     if chosen.ndim != x.ndim:

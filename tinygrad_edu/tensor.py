@@ -386,10 +386,11 @@ class Primitive:
                     break
         values = [a.value if type(a) is Tensor else a for a in args] if tensors else args
         y: Any
+        large = self.blocked and type(values[0]) is ndarray and values[0].size >= LARGE
         try:
             if self.scalar is not None and not params and isinstance(values[0], float64):
                 y = float64(self.scalar(values[0]))
-            elif self.blocked and isinstance(values[0], ndarray) and values[0].size >= LARGE:
+            elif large:
                 y = in_blocks(self.forward, values, params)
             else:
                 y = self.forward(*values, **params)

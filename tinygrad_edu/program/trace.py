@@ -168,7 +168,8 @@ def trace(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, tidy: boo
     or positions of arguments; by default the Tensors among them, or all arrays of floats where none is a Tensor; () for
     the forward pass alone. tidy : fold constants, share common subexpressions, and drop what is not used.
 
-    f is run once. Values are named by its arguments and local variables, gradients "d" + name.
+    f is run once. Values are named by its arguments and local variables, gradients "d" + name. Comparisons of arrays
+    become lines of the program; a comparison of two single numbers keeps the outcome it had in this run.
 
     Raises UnsupportedError where f decides a branch by a value, GradientError where the result is not one number, and
     NamesError where `wrt` names no argument.
@@ -419,8 +420,11 @@ class _Tracing:
         self.constants: dict[Name, Any] = {}
         self.sources: dict[int, Any] = {}
         self.kept: list[Any] = []  # what ids are looked up by must stay alive
+        self.start_name, k = "dJ", 2  # of the seed, unless a variable of f is called so
+        while self.start_name in self.names.taken:
+            self.start_name, k = f"dJ_{k}", k + 1
         if self.gradients:
-            self.names.taken.add("dJ")
+            self.names.taken.add(self.start_name)
         for node in forward:
             self._write(node, "forward")
         self._name_gradients()
@@ -493,14 +497,14 @@ class _Tracing:
         self.gradient_name: dict[int, Name] = {}
         for node, _ in self.gradients:
             own = self.names.of[id(node)]
-            name, k = f"d{own}", 2
-            while name in self.names.taken and not (node is self.root and name == "dJ"):
+            name, k = self.start_name if node is self.root and own == "J" else f"d{own}", 2
+            while name in self.names.taken and name != self.start_name:
                 name, k = f"d{own}_{k}", k + 1
             self.names.taken.add(name)
             if own in self.names.by_person:
                 self.names.by_person.add(name)
             self.gradient_name[id(node)] = Name(name)
-        self.seed_name = self.gradient_name.get(id(self.root), Name("dJ")) if self.gradients else Name("dJ")
+        self.seed_name = self.gradient_name.get(id(self.root), Name(self.start_name))
 
     def _write_backward(self, nodes: list[Tensor]) -> None:
         """The backward lines; a gradient that is another one's value gets a line that says so."""

@@ -124,8 +124,11 @@ def origin(x: Any) -> Traced | None:
     """The traced value behind an operand; becoming a constant made a plain view of it."""
     if type(x) is Traced:
         return x
-    if type(x) is ndarray and type(x.base) is Traced and x.base.shape == x.shape and x.strides == x.base.strides:
-        return x.base
+    base = x.base if type(x) is ndarray else None
+    while type(base) is ndarray:  # a view of a view
+        base = base.base
+    if type(base) is Traced and base.shape == x.shape and base.strides == x.strides and base.ctypes.data == x.ctypes.data:
+        return base
     return None
 
 
