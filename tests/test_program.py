@@ -355,3 +355,21 @@ def test_what_is_chosen_is_chosen_again() -> None:
 
 def test_a_large_blocked_operation_is_traced() -> None:
     assert trace(lambda x: tg.gelu(x).sum(), np.ones(70_000)).lines
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: x * np.where(x > 0, 1.0, -1.0), lambda x: tg.where(x > 0, x, 0.1 * x), lambda x: np.maximum(x, 0.5) * x,
+    lambda x: np.abs(x) * x, lambda x: np.clip(x, 0, 1) * x, lambda x: tg.relu(x) * x, tg.elu, tg.leaky_relu,
+    lambda x: x * np.where((x > 0) & (x < 1), 2.0, 3.0), lambda x: x * (x > 0),
+], ids=["where", "tg.where", "maximum", "abs", "clip", "relu", "elu", "leaky_relu", "and", "mask"])
+def test_a_single_number_is_compared_again(f: Any) -> None:
+    program = trace(f, 1.5)
+    for x in (-2.0, 0.7):
+        value, gradient = list(program.run(x).values())
+        assert value == pytest.approx(float(f(x))) and gradient == pytest.approx(float(tg.grad(f)(x)))
+
+
+def test_numpy_of_a_traced_value_is_refused() -> None:
+    with pytest.raises(tg.errors.UnsupportedError, match=r"\.numpy\(\) would freeze"):
+        trace(lambda x: (x * x.numpy()).sum(), np.ones(3))
+    assert trace(lambda x: (x * x.detach()).sum(), np.ones(3)).run(np.full(3, 2.0))["J"] == 12

@@ -272,7 +272,9 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     condition = value_of(condition)
     if a is None or b is None:
         return np.where(condition)
-    return pointwise.where(np.asarray(condition, bool)[()], operand(a, "where"), operand(b, "where"))
+    if not getattr(condition, "is_traced", False):
+        condition = np.asarray(condition, bool)[()]
+    return pointwise.where(condition, operand(a, "where"), operand(b, "where"))
 
 
 def clip(x: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:

@@ -53,6 +53,8 @@ def constant(x: Any, where: str = "operand") -> Any:
         if isinstance(x, np.generic):
             if x.dtype.kind in "fiub" or (x.dtype.kind == "c" and modes.here.complex_step):
                 return x
+        elif getattr(kind, "is_traced", False):  # an array of program.traced, also a 0-dimensional one, keeps its history
+            return x
         elif isinstance(x, (np.ma.MaskedArray, np.matrix)):
             raise DTypeError(f"{where}: {kind.__name__} has its own arithmetic, which Tensors do not follow. "
                              "Pass np.asarray(x) (and the mask as an array of its own).")
@@ -181,6 +183,9 @@ class Tensor:
 
     def numpy(self) -> Any:
         """A copy of the value as a plain array, without history."""
+        if getattr(self.value, "is_traced", False):
+            raise UnsupportedError("numpy: while a function is traced, .numpy() would freeze the numbers of this run into the "
+                                   "program. Use the Tensor itself, or t.detach() for a value without gradient.")
         return np.array(self.value)
 
     def item(self) -> float:

@@ -168,8 +168,8 @@ def trace(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, tidy: boo
     or positions of arguments; by default the Tensors among them, or all arrays of floats where none is a Tensor; () for
     the forward pass alone. tidy : fold constants, share common subexpressions, and drop what is not used.
 
-    f is run once. Values are named by its arguments and local variables, gradients "d" + name. Comparisons of arrays
-    become lines of the program; a comparison of two single numbers keeps the outcome it had in this run.
+    f is run once. Values are named by its arguments and local variables, gradients "d" + name. Comparisons become lines
+    of the program.
 
     Raises UnsupportedError where f decides a branch by a value, GradientError where the result is not one number, and
     NamesError where `wrt` names no argument.

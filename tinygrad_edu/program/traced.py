@@ -29,6 +29,7 @@ class Traced(ndarray):
     source : (function, operands, params) of a NumPy call, the array it is a view of, or None where unknown.
     """
 
+    is_traced = True  # how the rooms below know one
     source: Any
 
     def __array_finalize__(self, obj: Any) -> None:
