@@ -536,3 +536,25 @@ def test_M120_figure() -> None:
 def test_every_row_in_scope_has_a_test() -> None:
     found = {int(row) for name in globals() if name.startswith("test_M") for row in re.findall(r"_M(\d+)", name)}
     assert not SCOPE - found, f"missing: {sorted(SCOPE - found)}"
+
+
+def test_M79_formulas_prints_the_cancellation() -> None:
+    """With cross-entropy σ′ cancels and dz = a − y remains; with the squared error it stays (M77)."""
+    rng = np.random.default_rng(79)
+    X, Y = rng.normal(size=(3, 8)), rng.integers(0, 2, (1, 8)).astype(float)
+    w, b = rng.normal(size=(3, 1)), 0.1
+
+    def cross_entropy(w: Any, b: Any, X: Any, Y: Any) -> Any:
+        z = w.T @ X + b
+        a = 1 / (1 + np.exp(-z))
+        return -np.mean(Y * np.log(a) + (1 - Y) * np.log(1 - a))
+
+    def squared_error(w: Any, b: Any, X: Any, Y: Any) -> Any:
+        z = w.T @ X + b
+        a = tg.sigmoid(z)
+        return np.mean((Y - a) ** 2) / 2
+
+    lines = tg.formulas(cross_entropy, w, b, X, Y, wrt=("w", "b"), convention="course").lines
+    assert (lines["dz"], lines["dw"], lines["db"]) == ("a − Y", "1/m · X dzᵀ", "1/m · Σ dz")
+    assert tg.formulas(squared_error, w, b, X, Y, wrt=("w", "b"), convention="course").lines["dz"] == (
+        "(a − Y) ⊙ a ⊙ (1 − a)")
