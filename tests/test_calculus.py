@@ -712,3 +712,11 @@ def test_a_primitive_works_inside_everything() -> None:
         for left, right in zip(np.array(a, object).ravel(), np.array(b, object).ravel(), strict=True):
             same(np.asarray(left, float), np.asarray(right, float))
     assert tg.check_gradients(f, W0, x0).ok
+
+
+def test_a_primitive_of_one_operand_may_have_no_derivative() -> None:
+    steps = tg.primitive(None)(np.floor)
+    assert tg.grad(lambda x: steps(x) * x)(2.5) == 2
+    x = Tensor(2.5)
+    (steps(x) * x).backward()
+    assert x.grad == 2

@@ -152,17 +152,17 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                     _give(grads, b, d, z)
         elif len(args) == 1 and not op.variadic:  # type: ignore[union-attr]
             (a,) = args
-            if path is not None and a not in path:
+            rule = op.rules[0]  # type: ignore[union-attr]
+            if rule is None or (path is not None and a not in path):
                 continue
             if op is getitem and a.value.ndim:
                 _add_at(grads, a, g, params["index"])  # type: ignore[index]
                 continue
             x = a.value
-            rule = op.rules[0]  # type: ignore[union-attr]
             if op.blocked and type(x) is ndarray and x.size >= LARGE:  # type: ignore[union-attr]
-                d = in_blocks(rule, (g, y, x), params or {})  # type: ignore[arg-type]
+                d = in_blocks(rule, (g, y, x), params or {})
             else:
-                d = rule(g, y, x) if params is None else rule(g, y, x, **params)  # type: ignore[misc]
+                d = rule(g, y, x) if params is None else rule(g, y, x, **params)
             if type(d) is type(x) and (type(d) is not ndarray or (d.dtype is x.dtype and d.shape == x.shape)):
                 old = get(a)
                 if old is None:

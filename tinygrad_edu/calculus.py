@@ -115,7 +115,7 @@ class _Recording:
         self.graph = Graph(self.outputs, self.inputs, since)
         # a derivative that depends on something tracked outside must itself be recorded
         self.record = outer and (outside or self.graph.outside)
-        self.path = self.graph.depending_on(self.inputs) if self.graph.mixed else None
+        self.path = self.graph.path(self.inputs)
 
     def track(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | Sequence[int]) -> tuple[list[Any], bool]:
         """Put fresh Tensors in the place of the arrays to differentiate by; whether any hangs on a graph outside."""

@@ -134,13 +134,9 @@ def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
     if apply is not None and op is not gather:
         return apply(op, node, moved, batch)
     return np.stack([
-        fit(_tangent(node, [None if t is None else _entry(t, k) for t in moved], record=False), value)
+        fit(_tangent(node, [None if t is None else t[k] for t in moved], record=False), value)
         for k in range(batch)
     ])
-
-
-def _entry(t: ndarray, k: int) -> Any:
-    return t[k]
 
 
 def _aligned(t: ndarray, ndim: int, batch: int) -> ndarray:

@@ -1715,10 +1715,6 @@ def _setitem(t: Tensor, index: Any, values: Any) -> None:
                        f"{name} = tg.assign({name}, index, values), or choose with np.where(mask, values, {name}).")
 
 
-def _reshape_method(t: Tensor, *shape: Any) -> Any:
-    return reshape(t, *shape)
-
-
 # what other libraries call it -> what to write here
 _ELSEWHERE = {
     "view": "t.reshape(...)", "unsqueeze": "t.expand_dims(axis)", "permute": "t.transpose(...)", "clone": "t.copy()",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -607,7 +607,6 @@ class Search:
     deadline: float
     named: Mapping[Tensor, str]
     constants: Sequence[tuple[str, Any]] = ()
-    penalties: list[float] = field(default_factory=list)
     cut_short: bool = False
 
     def __post_init__(self) -> None:
