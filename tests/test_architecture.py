@@ -129,7 +129,7 @@ def test_the_imports_are_seen() -> None:
     assert [allowed(x) for x in found] == [False, True, True, True, True, False]
     assert found[-1].late is not None
     assert two_lines(found[-1].late)
-    assert {(x.source, x.target) for x in IMPORTS} >= {("backprop", "tensor"), ("ops", "rules.shapes")}
+    assert {(x.source, x.target) for x in IMPORTS} >= {("backprop", "tensor"), ("ops.shapes", "rules.shapes")}
 
 
 def test_every_room_has_a_place() -> None:
@@ -151,7 +151,7 @@ def test_imports_point_one_way() -> None:
 
 def test_methods_of_tensor_alone_import_later_rooms() -> None:
     wrong = [x for x in IMPORTS if not allowed(x) and room_of(x.source) not in ("tensor", "ops")]
-    assert not wrong, "late imports upwards outside tensor.py and ops.py:\n" + "\n".join(map(str, wrong))
+    assert not wrong, "late imports upwards outside tensor.py and ops:\n" + "\n".join(map(str, wrong))
 
 
 def test_no_file_imports_itself_by_way_of_others() -> None:

@@ -110,7 +110,7 @@ class _Recording:
         else:
             outputs, self.rebuild_outputs = flatten(result)
             self.outputs = [
-                y if type(y) is Tensor else leaf(ops._array(y, "result"), requires_grad=False) for y in outputs
+                y if type(y) is Tensor else leaf(ops.inputs.as_array(y, "result"), requires_grad=False) for y in outputs
             ]
         self.graph = Graph(self.outputs, self.inputs, since)
         # a derivative that depends on something tracked outside must itself be recorded
@@ -730,7 +730,7 @@ def primitive(*rules: Rule | None, name: str | None = None, kind: str = "general
             if len(operands) != len(rules):
                 raise TypeError(f"{own_name}: {len(operands)} operands, but {len(rules)} derivative rules were given. Pass "
                                 "what is not differentiated by keyword.")
-            return op(*[ops._array(x, own_name) for x in operands], **params)
+            return op(*[ops.inputs.as_array(x, own_name) for x in operands], **params)
 
         function.__name__ = function.__qualname__ = own_name
         function.__doc__ = getattr(forward, "__doc__", None)

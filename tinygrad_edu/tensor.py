@@ -317,7 +317,7 @@ nor column: use a.reshape(5, 1), or a.col().
 
     __hash__ = object.__hash__
 
-    if TYPE_CHECKING:  # installed by ops.py, which knows the operations
+    if TYPE_CHECKING:  # installed by ops.methods, which knows the operations
         T: Tensor
         mT: Tensor
         __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = (

@@ -31,7 +31,7 @@ def _reduced(losses: Any, reduction: str, where: str) -> Any:
 def _probabilities(target: Any, like: Any, where: str) -> Any:
     """Targets in [0, 1], of the predictions' shape and dtype."""
     if type(target) is not ndarray or target.dtype.kind != "f":
-        target = ops._array(target, where)
+        target = ops.inputs.as_array(target, where)
     if target.shape != like.shape:
         hint = ""
         if target.size == like.size:
@@ -54,8 +54,8 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean") 
     >>> print(tg.binary_cross_entropy(tg.Tensor([0.5, 0.5]), [0, 1]))  # ln 2
     0.693147180559945...
     """
-    a = ops._floating(prediction, "binary_cross_entropy")
-    plain = ops.value_of(a)
+    a = ops.inputs.floating(prediction, "binary_cross_entropy")
+    plain = ops.inputs.value_of(a)
     if plain.size and not (np.min(plain) >= 0 and np.max(plain) <= 1):
         raise ValueError(f"binary_cross_entropy: predictions run from {np.min(plain):g} to {np.max(plain):g}, and are no "
                          "probabilities. Use binary_cross_entropy_with_logits for the values before the sigmoid.")
@@ -72,7 +72,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     >>> tg.grad(tg.binary_cross_entropy_with_logits)(40.0, 1.0)  # −σ(−40), where a − y would round to 0
     np.float64(-4.248354255291589e-18)
     """
-    z = logits if type(logits) is Tensor else ops._floating(logits, "binary_cross_entropy_with_logits")
+    z = logits if type(logits) is Tensor else ops.inputs.floating(logits, "binary_cross_entropy_with_logits")
     y = _probabilities(target, z, "binary_cross_entropy_with_logits")
     if pos_weight is None:
         losses = pointwise.binary_cross_entropy_with_logits(z, y)
@@ -83,10 +83,10 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
 
 def _classes(prediction: Any, target: Any, axis: int, where: str) -> Any:
     """Targets as class numbers (integers), or as probabilities of the predictions' shape (floats)."""
-    target = ops._array(target, where)
+    target = ops.inputs.as_array(target, where)
     if target.shape == prediction.shape and (type(target) is Tensor or target.dtype.kind == "f"):
         return target
-    index = ops.value_of(target)
+    index = ops.inputs.value_of(target)
     classes = prediction.shape[axis]
     examples = tuple(n for i, n in enumerate(prediction.shape) if i != axis)
     if tuple(index.shape) != examples:
@@ -112,8 +112,8 @@ def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: 
     >>> print(tg.cross_entropy(tg.Tensor([[2.0, 2.0], [1000.0, 0.0]]), [0, 0]))  # (ln 2 + 0) / 2
     0.346573590279972...
     """
-    z = ops._floating(logits, "cross_entropy")
-    axis = ops._one_axis(z, (1 if z.ndim > 1 else 0) if axis is None else axis, "cross_entropy")
+    z = ops.inputs.floating(logits, "cross_entropy")
+    axis = ops.inputs.one_axis(z, (1 if z.ndim > 1 else 0) if axis is None else axis, "cross_entropy")
     t = _classes(z, target, axis, "cross_entropy")
     if type(t) is ndarray and t.dtype.kind in "iu":
         losses = reductions.class_cross_entropy(z, target=t, axis=axis)
@@ -131,9 +131,9 @@ def categorical_cross_entropy(prediction: Any, target: Any, axis: int | None = N
     >>> print(tg.categorical_cross_entropy(tg.Tensor([[0.25, 0.75]]), [1]))
     0.287682072451780...
     """
-    a = ops._floating(prediction, "categorical_cross_entropy")
-    axis = ops._one_axis(a, (1 if a.ndim > 1 else 0) if axis is None else axis, "categorical_cross_entropy")
-    plain = ops.value_of(a)
+    a = ops.inputs.floating(prediction, "categorical_cross_entropy")
+    axis = ops.inputs.one_axis(a, (1 if a.ndim > 1 else 0) if axis is None else axis, "categorical_cross_entropy")
+    plain = ops.inputs.value_of(a)
     if plain.size and not (np.min(plain) >= 0 and np.max(plain) <= 1 + 1e-6):
         raise ValueError(f"categorical_cross_entropy: predictions run from {np.min(plain):g} to {np.max(plain):g}, and are "
                          "no probabilities. Use cross_entropy for the values before the softmax.")

@@ -1,0 +1,24 @@
+"""The functions people call, with NumPy's names, arguments and results: one file per family, as in `rules`.
+
+Each one brings its arguments into the one form the primitives know, and calls them; what can be composed is composed.
+On Tensors the call is recorded; on plain arrays it computes, and gives a plain array. The functions are made Tensor's
+operators and methods (`methods`), and NumPy's own functions (`np.exp(t)`, `np.dot(w.T, X) + b`) are led here through
+NumPy's protocols (`numpy_protocols`, NEP 13 and NEP 18).
+"""
+
+from __future__ import annotations
+
+from . import activations, arranging, methods, numpy_protocols, pointwise, products, reductions, selecting, shapes
+from . import inputs as inputs
+from .activations import *
+from .arranging import *
+from .pointwise import *
+from .products import *
+from .reductions import *
+from .selecting import *
+from .shapes import *
+
+FAMILIES = (pointwise, shapes, selecting, arranging, reductions, activations, products)
+
+numpy_protocols.install(FAMILIES)
+methods.install(FAMILIES)

@@ -1,0 +1,77 @@
+"""What every front door does first: bring an argument into the form the primitives know."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.exceptions import AxisError
+
+from ..tensor import Tensor, constant
+
+Axis = int | Sequence[int] | None
+
+
+def operand(x: Any, where: str = "operand") -> Any:
+    """A Tensor as it is; anything else as a constant of real numbers. Lists of Tensors are joined."""
+    if type(x) is Tensor:
+        return x
+    if isinstance(x, (list, tuple)) and _holds_tensor(x):
+        from .arranging import stack
+
+        return stack([operand(item, where) for item in x])
+    return constant(x, where)
+
+
+def _holds_tensor(items: Any) -> bool:
+    return builtins.any(type(x) is Tensor or (isinstance(x, (list, tuple)) and _holds_tensor(x)) for x in items)
+
+
+def as_array(x: Any, where: str = "operand") -> Any:
+    """An operand with shape and dtype: Python numbers become arrays."""
+    x = operand(x, where)
+    return x if hasattr(x, "shape") else np.asarray(x)[()]
+
+
+def floating(x: Any, where: str) -> Any:
+    if type(x) is Tensor:
+        return x
+    x = as_array(x, where)
+    return x if x.dtype.kind in "fc" else x.astype(np.float64)
+
+
+def value_of(x: Any) -> Any:
+    """The plain array behind an operand, for functions without derivatives."""
+    if type(x) is Tensor:
+        return x.value
+    if isinstance(x, (list, tuple)):
+        return type(x)(value_of(item) for item in x)
+    return x
+
+
+def axes_of(x: Any, axis: Axis, where: str) -> tuple[int, ...] | None:
+    """Axes as a sorted tuple of non-negative integers; None stays None."""
+    if axis is None:
+        return None
+    if type(axis) is int and -x.ndim <= axis < x.ndim:
+        return (axis % x.ndim,)
+    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    out = []
+    for i in given:
+        i = int(i)
+        if not -x.ndim <= i < x.ndim:
+            raise AxisError(f"{where}: axis {i} is out of bounds for shape {tuple(x.shape)}. "
+                            f"Axes run from {-x.ndim} to {x.ndim - 1}." if x.ndim else
+                            f"{where}: axis {i} given, but a single number has no axes.")
+        out.append(i % x.ndim)
+    if len(set(out)) < len(out):
+        raise ValueError(f"{where}: axis {tuple(given)} names an axis twice. Name each once.")
+    return tuple(sorted(out))
+
+
+def one_axis(x: Any, axis: int, where: str) -> int:
+    axes = axes_of(x, axis, where)
+    assert axes is not None
+    return axes[0]
