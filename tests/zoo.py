@@ -445,4 +445,10 @@ def _products() -> Iterator[Sample]:
                      params, _naive_einsum)
 
 
-SAMPLES: list[Sample] = [*_entrywise(), *_reductions(), *_shapes(), *_indexing(), *_products()]
+# families with a file of their own, which needs what is above
+import zoo_activations  # noqa: E402
+
+SAMPLES: list[Sample] = [
+    *_entrywise(), *_reductions(), *_shapes(), *_indexing(), *_products(),
+    *zoo_activations.SAMPLES,
+]
