@@ -268,13 +268,13 @@ def _constants(root: Tensor, variables: Mapping[int, str], arrays: Mapping[str, 
 def _of_function(f: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> _Named:
     if not callable(f):
         raise TypeError(f"compare: {type(f).__name__} given. It takes a recorded cost J, or a function and its arguments.")
-    from ..program.trace import _argument_names, _leaf_names, _Watch
+    from ..program.naming import Watch, argument_names, leaf_names
 
     title = getattr(f, "__name__", "f")
     if not args:
         raise TypeError(f"compare: {title} is a function; its arguments come after it: compare({title}, W1, b1, ..., dW1=...).")
     leaves, rebuild = flatten(args)
-    texts = [text for arg, n in zip(args, _argument_names(f, len(args)), strict=True) for text in _leaf_names(arg, n)]
+    texts = [text for arg, n in zip(args, argument_names(f, len(args)), strict=True) for text in leaf_names(arg, n)]
     call: list[Any] = []
     names: dict[Tensor, str] = {}
     arrays: dict[str, ndarray] = {}
@@ -290,7 +290,7 @@ def _of_function(f: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> _Na
         t = leaf(value if value.ndim else value[()], name=x.name if type(x) is Tensor else None)
         names[t] = t.name or n
         call.append(t)
-    watch = _Watch(getattr(f, "__code__", None))
+    watch = Watch(getattr(f, "__code__", None))
     with always_record(), watch.on():
         root = f(*rebuild(call))
     if type(root) is not Tensor:

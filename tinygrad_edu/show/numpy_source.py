@@ -676,15 +676,15 @@ def _repeats(value: ndarray) -> bool:
 
 
 def _identifier(text: str) -> str:
-    from ..program.trace import as_identifier
+    from ..program.naming import as_identifier
 
     return as_identifier(text)
 
 
 def _argument_titles(f: Any, count: int) -> list[str]:
-    from ..program.trace import _argument_names
+    from ..program.naming import argument_names
 
-    return _argument_names(f, count)
+    return argument_names(f, count)
 
 
 def _quoted(key: Any) -> str:
