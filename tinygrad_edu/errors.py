@@ -124,6 +124,21 @@ numbers alone use np.angle(t.numpy()).
     """
 
 
+class TraceError(UnsupportedError):
+    """A function cannot be compiled: it does something that a recording would freeze.
+
+    A compiled function repeats what its first call recorded. What does not follow from its arguments alone (a random
+    draw from a generator it was not given, the time, a list it appends to) would be the same on every later call.
+
+    >>> import itertools, tinygrad_edu as tg
+    >>> count = itertools.count()
+    >>> f = tg.jit(lambda x: x * next(count))
+    >>> f(2.0)
+    Traceback (most recent call last):
+    tinygrad_edu.errors.TraceError: jit: ...
+    """
+
+
 class InPlaceError(TinygradError, TypeError):
     """A recorded value cannot be changed in place where that would make an earlier step of the graph wrong.
 

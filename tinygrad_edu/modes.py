@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ContextDecorator
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, contextmanager
+from typing import Any
 
 # how many no_grad and strict_shapes are open in all threads: nearly always none, and one test says so
 opened = 0
+traces = 0  # how many functions are being traced, in all threads
 _lock = threading.Lock()
 
 
@@ -14,6 +17,7 @@ class _ThreadModes(threading.local):
     paused = 0
     strict = 0
     complex_step = 0
+    note: Callable[..., Any] | None = None
 
 
 here = _ThreadModes()
@@ -104,3 +108,23 @@ Use y.reshape(3, 1) for a column, or y.reshape(1, 3) if the (3, 3) table is mean
 def strict() -> bool:
     """Whether strict_shapes() is on in this thread."""
     return bool(here.strict)
+
+
+@contextmanager
+def tracing(note: Callable[..., Any]) -> Iterator[None]:
+    """While a function is traced, every primitive's result that is not recorded goes through `note`."""
+    global traces
+    before, here.note = here.note, note
+    with _lock:
+        traces += 1
+    try:
+        yield
+    finally:
+        here.note = before
+        with _lock:
+            traces -= 1
+
+
+def noted(op: Any, args: Any, params: Any, y: Any) -> Any:
+    """What a trace in this thread makes of a result that is not recorded."""
+    return y if here.note is None else here.note(op, args, params, y)

@@ -36,7 +36,7 @@ Rule = Callable[..., Any]
 # Creation order. A result is made after its operands, so sorting by id puts every node after what made it.
 next_id = itertools.count(1).__next__
 _STORE_ITEM = opmap["STORE_SUBSCR"]
-last_change = 0  # when any leaf's data was last changed, in the same count
+last_change = 0  # when any leaf's data was last changed, or any Tensor assigned into, in the same count
 
 
 # ---------------------------------------------------------------- what comes in from outside
@@ -107,7 +107,7 @@ class Tensor:
     3.0 6.0 9.0
     """
 
-    __slots__ = ("args", "grad", "id", "name", "op", "params", "requires_grad", "stamp", "value")
+    __slots__ = ("args", "grad", "history", "id", "name", "op", "params", "requires_grad", "stamp", "value")
 
     value: Any  # ndarray, or a NumPy scalar when 0-dimensional
     grad: Any  # dJ/d(this) after J.backward(): an ndarray (NumPy scalar when 0-dimensional) of this shape and dtype
@@ -118,6 +118,7 @@ class Tensor:
     requires_grad: bool
     name: str | None
     stamp: int  # when a leaf's data was last changed, in the same count as `id`
+    history: Any  # of a Tensor that was assigned into: its earlier values, see ops.assignment; else unset
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = True, name: str | None = None) -> None:
         self.value = _own_value(data, dtype, requires_grad)
@@ -406,7 +407,7 @@ class Primitive:
         if type(y) is ndarray and not y.ndim:
             y = y[()]
         if not tensors or not self.rules:
-            return y
+            return modes.noted(self, args, params, y) if modes.traces else y
         if not tracked or (modes.opened and paused_here(self, args, y)):
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         return result(y, self, args, params or None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -19,13 +18,11 @@ from ..rules import pointwise
 from ..rules.pointwise import identity
 from ..rules.reductions import class_cross_entropy, one_hot
 from ..rules.shapes import broadcast_to, sum_to, transpose
-from ..tensor import Primitive, Tensor, constant, leaf, next_id
+from ..tensor import Tensor, constant, leaf, next_id
 from .naming import Names, Watch, argument_names, arrays_around, as_identifier, code_of, leaf_names, title_of
 from .passes import tidied
 from .program import Input, Line, Name, Program, names_in
-from .traced import Traced, origin, traced
-
-ONE_HOT = Primitive("one_hot", one_hot)
+from .traced import Traced, as_primitive, origin, traced
 
 # ---------------------------------------------------------------- tracing
 
@@ -444,7 +441,7 @@ class _Tracing:
                         np.max(value, axis) == 1):
                     name = self.names.short(value, "t")
                     params = {"classes": value.shape[axis], "axis": axis, "dtype": value.dtype}
-                    self.lines.append(Line(name, ONE_HOT, (self.names.of[id(x)],), params, value.shape, value.dtype, kind))
+                    self.lines.append(Line(name, one_hot, (self.names.of[id(x)],), params, value.shape, value.dtype, kind))
                     self.kept.append(value)
                     return name
         return None
@@ -468,7 +465,7 @@ class _Tracing:
                 return None
             name = self.names.short(x, "t")
             settings = {key: self._parameter(value, kind) for key, value in params.items()}
-            self.lines.append(Line(name, _primitive(function), operands, settings, x.shape, x.dtype, kind))
+            self.lines.append(Line(name, as_primitive(function), operands, settings, x.shape, x.dtype, kind))
             found = name
         if found is not None:
             self.sources[id(x)] = found
@@ -539,17 +536,3 @@ def _input(x: Any, name: str, floats: bool) -> Any:
     if value.dtype.kind == "f":
         return leaf(traced(value, None))
     return traced(value, None)
-
-
-@functools.cache
-def _primitive(function: Any) -> Primitive:
-    """A NumPy function without derivative, as a primitive."""
-    name = getattr(function, "__name__", "function")
-    if isinstance(function, np.ufunc):
-        own = getattr(pointwise, name, None)
-        if isinstance(own, Primitive):
-            return own
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        name = f"{owner.__name__}.{name}"
-    return Primitive(name, function)

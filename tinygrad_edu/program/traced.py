@@ -7,6 +7,7 @@ remembers the call, so that `Z > 0` becomes a line of the program. A traced valu
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import UnsupportedError
+from ..rules import pointwise
+from ..tensor import Primitive, Tensor
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _NUMPY = str(Path(np.__file__).resolve().parent)
@@ -36,6 +39,8 @@ class Traced(ndarray):
         self.source = obj if type(obj) is Traced else None
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(type(x) is Tensor for x in inputs):
+            return NotImplemented  # recorded there, with this array as its operand
         plain = [_plain(x) for x in inputs]
         out = kwargs.get("out")
         if out is not None:
@@ -52,6 +57,8 @@ class Traced(ndarray):
         return traced(value, (function, inputs, kwargs))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(t is Tensor for t in types):
+            return NotImplemented
         value = func(*[_plain(x) for x in args], **{k: _plain(v) for k, v in kwargs.items()})
         return traced(value, (func, args, kwargs)) if isinstance(value, (ndarray, np.generic)) else value
 
@@ -153,3 +160,19 @@ def _refuse(what: str) -> None:
     meant = "a condition" if what == "bool" else what
     raise UnsupportedError(f"{where} — uses a value that depends on the arguments as {meant}; the formulas recorded would "
                            f"hold for these numbers only. Use {remedy}.")
+
+
+@functools.cache
+def as_primitive(function: Any) -> Primitive:
+    """A NumPy function without derivative, as a primitive."""
+    if isinstance(function, Primitive):
+        return function
+    name = getattr(function, "__name__", "function")
+    if isinstance(function, np.ufunc):
+        own = getattr(pointwise, name, None)
+        if isinstance(own, Primitive):
+            return own
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        name = f"{owner.__name__}.{name}"
+    return Primitive(name, function)

@@ -216,11 +216,14 @@ def _squared_norm(x: Any) -> Any:
 squared_norm = Primitive("squared_norm", _squared_norm, lambda g, _y, x: 2 * g * x, symbol="‖{0}‖²")
 
 
-def one_hot(target: Any, classes: int, axis: int, dtype: Any) -> Any:
+def _one_hot(target: Any, classes: int, axis: int, dtype: Any) -> Any:
     """Ones at the target classes along the axis, zeros elsewhere."""
     out = np.zeros((*target.shape, classes), dtype)
     out.reshape(-1, classes)[np.arange(target.size), target.reshape(-1)] = 1
     return out if axis == target.ndim else np.moveaxis(out, -1, axis)
+
+
+one_hot = comparison("one_hot", _one_hot)
 
 
 def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
@@ -234,5 +237,5 @@ def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
 class_cross_entropy = Primitive(
     "class_cross_entropy", _class_cross_entropy,
     lambda g, _y, z, target, axis: keep(g, z, (axis,), False) * (
-        softmax(z, axis=(axis,)) - one_hot(target, z.shape[axis], axis, z.dtype)),
+        softmax(z, axis=(axis,)) - one_hot(target, classes=z.shape[axis], axis=axis, dtype=z.dtype)),
 )

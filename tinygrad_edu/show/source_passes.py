@@ -33,7 +33,7 @@ def _outside(index: Any, shape: tuple[int, ...]) -> Any:
     return keep
 
 
-ONE_HOT, OUTSIDE = Primitive("one_hot", one_hot), Primitive("outside", _outside)
+OUTSIDE = Primitive("outside", _outside)
 
 
 def recognised(program: Program, values: Sequence[Any]) -> Program:
@@ -57,8 +57,8 @@ def recognised(program: Program, values: Sequence[Any]) -> Program:
             if numbers is None or shape is None:
                 continue
             params = {"target": by.get(target, target), "classes": shape[axis], "axis": axis, "dtype": np.dtype(line.dtype)}
-            wanted = one_hot(numbers, shape[axis], axis, line.dtype)
-            made += _lines_for(program, wanted, ONE_HOT, params, by)
+            wanted = one_hot(numbers, classes=shape[axis], axis=axis, dtype=line.dtype)
+            made += _lines_for(program, wanted, one_hot, params, by)
         elif line.op.name == "assign":
             index = {"index": line.params["index"], "shape": line.shape}
             actual = renamed(line.params["index"], {str(k): v for k, v in program.constants.items()})

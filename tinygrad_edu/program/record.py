@@ -1,0 +1,353 @@
+"""Any function as a program: run it on values that remember, and write down what its results were made from.
+
+`trace` records a cost and adds the chain rule for readers. Here the function is whatever it is (a gradient, a Hessian, a
+whole training step), and what it returns decides what is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .. import modes
+from ..calculus import flatten
+from ..errors import TraceError
+from ..modes import always_record
+from ..tensor import Primitive, Tensor, leaf
+from .naming import Names, Watch, argument_names, code_of, leaf_names, title_of
+from .program import Input, Line, Name, Program, names_in
+from .traced import Traced, as_primitive, origin, traced
+
+# ---------------------------------------------------------------- random draws
+
+
+class Draws(np.random.Generator):
+    """A generator whose draws are lines of the program, so that a compiled function draws afresh on every call."""
+
+    lines: list[Traced]
+
+    def shuffle(self, *args: Any, **kwargs: Any) -> Any:
+        raise TraceError("shuffle: it changes an array in place, which a compiled function cannot repeat. Use "
+                         "x[rng.permutation(len(x))].")
+
+
+def _drawing(name: str) -> Callable[..., Any]:
+    drawn = Primitive(name, lambda generator, *args, **kwargs: getattr(generator, name)(*args, **kwargs), kind="draw")
+
+    def draw(self: Draws, *args: Any, **kwargs: Any) -> Any:
+        value = getattr(np.random.Generator, name)(self, *args, **kwargs)
+        made = traced(value, (drawn, (self, *args), kwargs))
+        self.lines.append(made)
+        return made
+
+    draw.__name__ = name
+    return draw
+
+
+for _name in ("random", "standard_normal", "normal", "uniform", "integers", "permutation", "permuted", "choice", "binomial",
+              "exponential", "standard_exponential", "gamma", "standard_gamma", "beta", "poisson", "laplace", "logistic",
+              "lognormal", "gumbel", "geometric", "multinomial", "dirichlet", "chisquare", "standard_t", "triangular",
+              "multivariate_normal", "rayleigh", "weibull", "vonmises", "standard_cauchy"):
+    setattr(Draws, _name, _drawing(_name))
+
+
+# ---------------------------------------------------------------- recording
+
+
+@dataclass
+class Recorded:
+    """What one run of a function left: its program, its results, and how they nest.
+
+    arguments : the flattened arguments, statics included. dynamic : which of them are arrays, numbers or generators, in
+    the order of the program's inputs. captured : constants that are the caller's own arrays, by name.
+    """
+
+    program: Program
+    results: list[Any]
+    rebuild: Callable[[Sequence[Any]], Any]
+    where: dict[str, str]  # name -> the line of the user's code that made it
+
+
+def is_number(x: Any) -> bool:
+    return isinstance(x, (float, np.floating)) and not isinstance(x, bool)
+
+
+def _as_list_of_numbers(x: Any) -> Any:
+    return np.asarray(x, dtype=np.float64) if type(x) is list else x
+
+
+def is_dynamic(x: Any) -> bool:
+    """Whether an argument may differ from call to call without a new recording: arrays, floats and generators."""
+    return isinstance(x, (ndarray, float, np.floating, Tensor, np.random.Generator)) or type(x) is list
+
+
+class Recording:
+    """One function on its way to a program."""
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
+                 watch_names: bool = True) -> None:
+        self.title = title_of(f)
+        self.names = Names()
+        leaves, rebuild = flatten((args, kwargs))
+        texts = [t for x, n in zip(args, argument_names(f, len(args)), strict=True) for t in leaf_names(x, n)]
+        texts += [t for n, x in kwargs.items() for t in leaf_names(x, n)]
+        single = any(_precision(x) == 4 for x in leaves) and not any(_precision(x) == 8 for x in leaves)
+        self.inputs: list[Any] = []
+        given = []
+        for x, text in zip(leaves, texts, strict=True):
+            if not is_dynamic(x):
+                given.append(x)
+                continue
+            held = self._input(x, single)
+            self.names.claim(held, text, True)
+            self.inputs.append(held)
+            given.append(held)
+        call_args, call_kwargs = rebuild(given)
+        self.watch = Watch(code_of(f)) if watch_names else None
+        with always_record(), modes.tracing(_note), np.errstate(all="ignore"), _on(self.watch):
+            result = f(*call_args, **call_kwargs)
+        self.results: list[Any]
+        self.results, self.rebuild = ([result], _first) if type(result) is Tensor else flatten(result)
+
+    def _input(self, x: Any, single: bool) -> Any:
+        if isinstance(x, np.random.Generator):
+            draws = Draws(x.bit_generator)
+            draws.lines = []
+            return draws
+        if type(x) is Tensor:
+            x = x.value
+        x = _as_list_of_numbers(x)
+        if isinstance(x, float) and not isinstance(x, np.floating):  # a Python number never widens float32
+            x = np.float32(x) if single else np.float64(x)
+        if x.dtype.kind == "f":
+            return leaf(traced(x, None))
+        return traced(x, None)
+
+    # -- writing it down
+
+    def recorded(self) -> Recorded:
+        nodes = self._nodes()
+        self.by_value: dict[int, Any] = {}
+        for node in nodes:
+            for a in (*node.args, node):
+                if type(a) is Tensor:
+                    self.by_value.setdefault(id(a.value), a)
+        for t in self.inputs:
+            self.by_value[id(t.value if type(t) is Tensor else t)] = t
+        self._name(nodes)
+        self.lines: list[Line] = []
+        self.constants: dict[Name, Any] = {}
+        self.sources: dict[int, Any] = {}
+        self.kept: list[Any] = []  # what ids are looked up by must stay alive
+        self.draws = [made for x in self.inputs if isinstance(x, Draws) for made in x.lines]
+        for node in nodes:
+            self._write(node)
+        for made in self.draws:  # also those that nothing needs: the generator's state counts
+            self._operand(made)
+        outputs: dict[str, Any] = {}
+        for i, r in enumerate(self.results):
+            outputs[f"result{i}"] = self._operand(r) if isinstance(r, (Tensor, ndarray, np.generic)) else _Static(r)
+        inputs = tuple(Input(self.names.of[id(t)], getattr(t, "shape", ()), getattr(t, "dtype", None)) for t in self.inputs)
+        program = Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(outputs))
+        return Recorded(program, [_plain(r) for r in self.results], self.rebuild, {})
+
+    def _nodes(self) -> list[Tensor]:
+        """Everything the results were made from, oldest first."""
+        waiting: list[Any] = [r for r in self.results if isinstance(r, (Tensor, Traced))]
+        seen: set[int] = set()
+        nodes: list[Tensor] = []
+        while waiting:
+            x = waiting.pop()
+            if id(x) in seen:
+                continue
+            seen.add(id(x))
+            if type(x) is Tensor:
+                if x.op is not None:
+                    nodes.append(x)
+                    waiting += [a for a in x.args if type(a) is Tensor]
+            elif type(x) is Traced and type(x.source) is tuple:
+                waiting += [a for a in x.source[1] if type(a) is Tensor]
+        nodes.sort(key=lambda t: t.id)
+        return nodes
+
+    def _name(self, nodes: list[Tensor]) -> None:
+        claimed, inside = self.names.of, set(nodes)
+        for node in nodes:
+            if node.name is not None:
+                self.names.claim(node, node.name, True)
+        for bindings in (self.watch.own, self.watch.inner) if self.watch is not None else ():
+            for name, held in bindings.items():
+                held = [x for x in dict.fromkeys(held) if x in inside and id(x) not in claimed]
+                for i, x in enumerate(held):
+                    self.names.claim(x, name if len(held) == 1 else f"{name}{i + 1}", True)
+        for node in nodes:
+            if id(node) not in claimed:
+                self.names.short(node, "t")
+
+    def _write(self, node: Tensor) -> None:
+        assert node.op is not None
+        operands = tuple(self._operand(a) for a in node.args)
+        params = {key: self._parameter(value) for key, value in (node.params or {}).items()}
+        name = self.names.of[id(node)]
+        named = name in self.names.by_person
+        self.lines.append(Line(name, node.op, operands, params, node.shape, node.dtype, "forward", named))
+
+    def _operand(self, a: Any) -> Any:
+        """A name or a literal."""
+        if type(a) is Tensor:
+            if id(a) in self.names.of:
+                return self.names.of[id(a)]
+            a = a.value
+        if isinstance(a, Draws):
+            return self.names.of[id(a)]
+        if not isinstance(a, ndarray):
+            return a
+        seen = origin(a)
+        if seen is not None:
+            found = self._from_source(seen)
+            if found is not None:
+                return found
+        if not a.ndim:
+            return np.asarray(a)[()]
+        if id(a) not in self.sources:
+            name = self.names.short(a, "c")
+            self.constants[name] = np.asarray(a)
+            self.sources[id(a)] = name
+            self.kept.append(a)
+        return self.sources[id(a)]
+
+    def _from_source(self, x: Traced) -> Any:
+        """The name of a traced value, its line written first if need be; without recursion along chains of NumPy calls."""
+        waiting = [x]
+        while waiting:
+            here = waiting[-1]
+            if self._known(here) is not None:
+                waiting.pop()
+                continue
+            source = here.source
+            if source is None:
+                return None
+            if type(source) is Traced:
+                needs = [source] if self._known(source) is None else []
+            else:
+                needs = [y for y in _arrays_in((source[1], source[2])) if self._known(y) is None and y.source is not None]
+                if isinstance(source[0], Primitive) and source[0].kind == "draw":
+                    earlier = [y for y in self.draws[: _position(self.draws, here)] if self._known(y) is None]
+                    needs = earlier[-1:] or needs
+            if needs:
+                waiting += needs
+                continue
+            self._write_call(here)
+            waiting.pop()
+        return self._known(x)
+
+    def _known(self, x: Traced) -> Any:
+        if id(x) in self.by_value:
+            return self.names.of.get(id(self.by_value[id(x)]))
+        return self.sources.get(id(x))
+
+    def _write_call(self, x: Traced) -> None:
+        source = x.source
+        if type(source) is Traced:
+            same = source.shape == x.shape and source.dtype == x.dtype and np.array_equal(source, x)
+            self.sources[id(x)] = self._known(source) if same else None
+            if not same:
+                x.source = None
+            return
+        function, inputs, params = source
+        operands = tuple(self._parameter(a) for a in inputs)
+        settings = {key: self._parameter(value) for key, value in params.items()}
+        name = self.names.short(x, "t")
+        self.lines.append(Line(name, as_primitive(function), operands, settings, x.shape, x.dtype))
+        self.sources[id(x)] = name
+        self.kept.append(x)
+
+    def _parameter(self, value: Any) -> Any:
+        if isinstance(value, (ndarray, Tensor, Draws)):
+            return self._operand(value)
+        if type(value) in (tuple, list):
+            return type(value)(self._parameter(item) for item in value)
+        return value
+
+
+class _Static:
+    """A result that is no array: it is handed out as it is."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _arrays_in(x: Any) -> Iterator[Traced]:
+    """The traced arrays in the operands of a NumPy call."""
+    if type(x) is Tensor:
+        x = x.value
+    if isinstance(x, ndarray):
+        found = origin(x)
+        if found is not None:
+            yield found
+    elif isinstance(x, (tuple, list)):
+        for item in x:
+            yield from _arrays_in(item)
+    elif isinstance(x, dict):
+        yield from _arrays_in(tuple(x.values()))
+
+
+def _position(items: Sequence[Any], x: Any) -> int:
+    return next((i for i, item in enumerate(items) if item is x), len(items))
+
+
+def _note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
+    """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
+    if type(y) is Traced or not isinstance(y, (ndarray, np.generic)):
+        return y
+    return traced(y, (op, args, params)) if any(True for _ in _arrays_in((args, params))) else y
+
+
+@contextmanager
+def _on(watch: Watch | None) -> Iterator[None]:
+    if watch is None:
+        yield
+    else:
+        with watch.on():
+            yield
+
+
+def _first(items: Sequence[Any]) -> Any:
+    return items[0]
+
+
+def _precision(x: Any) -> int:
+    """Bytes of an array of floats; 0 for what decides nothing."""
+    x = x.value if type(x) is Tensor else x
+    return x.dtype.itemsize if isinstance(x, (ndarray, np.floating)) and x.dtype.kind == "f" else 0
+
+
+def _plain(r: Any) -> Any:
+    """A result for the caller, without history and shared with nothing."""
+    if type(r) is Tensor:
+        r = r.value
+    if isinstance(r, ndarray):
+        r = np.array(r)
+        return r if r.ndim else r[()]
+    return r
+
+
+def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], watch_names: bool = True) -> Recorded:
+    """Run f once on its arguments; the program of its results.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> from tinygrad_edu.program.record import record
+    >>> print(record(tg.grad(lambda x: np.sum(x * x)), (np.ones(3),), {}).program)
+    """
+    return Recording(f, args, kwargs, watch_names).recorded()
+
+
+__all__ = ["Draws", "Recorded", "is_dynamic", "names_in", "record"]
