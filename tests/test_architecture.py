@@ -27,11 +27,12 @@ PACKAGE = ROOT / "tinygrad_edu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import itself and the rooms below it. A new file at the top of the package needs a place here.
-ENGINE = ["errors", "modes", "memory", "tensor", "operators", "rules", "ops", "backprop", "forward", "calculus", "program",
-          "show"]
+ENGINE = ["errors", "modes", "memory", "tensor", "containers", "operators", "rules", "ops", "backprop", "forward", "recorded",
+          "calculus", "matrices", "checking", "custom", "program", "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
-BELOW["optim"] = BELOW["data"] = {"errors", "tensor", "ops"}
+BELOW["optim"] = {"errors", "tensor", "ops", "containers", "calculus"}
+BELOW["data"] = {"errors", "tensor", "ops"}
 BELOW["testing"] = set(ENGINE)
 BELOW["fit"] = {*ENGINE, "nn", "optim", "data"}
 BELOW["estimators"] = {*BELOW["fit"], "fit"}

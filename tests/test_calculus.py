@@ -274,7 +274,7 @@ def test_jacobian_of_containers(mode: str) -> None:
 @pytest.mark.parametrize("chunk", [1, 8, 20])
 def test_jacobian_in_several_sweeps(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Directions that do not fit into memory together go in batches."""
-    monkeypatch.setattr("tinygrad_edu.calculus._CHUNK", chunk)
+    monkeypatch.setattr("tinygrad_edu.matrices._CHUNK", chunk)
     f = lambda W: tg.softmax(W @ A0) @ x0  # noqa: E731
     same(tg.jacobian(f, mode="forward")(W0), tg.jacobian(f, mode="reverse")(W0))
     same(tg.hessian(lambda W: f(W).sum())(W0), tg.jacobian(tg.grad(lambda W: f(W).sum()), mode="reverse")(W0))

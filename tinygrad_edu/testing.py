@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .calculus import check_gradients
+from .checking import check_gradients
 from .show.alterations import SECONDS
 from .show.compare import FOLLOWS, ComparedRow, Comparison, compare
 

@@ -1,0 +1,290 @@
+"""Arrays in containers: nested dicts, lists, tuples, namedtuples and dataclasses, taken apart and put together again.
+
+A derivative of a function of such a nest is a nest of the same form. What is in it and is no number, such as a name or
+a function, is a setting: it stays as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import PurePath
+from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .errors import DTypeError
+from .tensor import Tensor
+
+Rebuild = Callable[[Sequence[Any]], Any]
+
+
+# ---------------------------------------------------------------- containers of one's own
+
+_registered: dict[type, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {}
+
+
+def register_container(kind: type, parts: Callable[[Any], Any], rebuild: Callable[[Any, Any], Any]) -> None:
+    """Teach the engine to look into objects of a class of yours, and of its subclasses.
+
+    parts(obj) : a dict, list or tuple of the arrays in obj, or of further containers. rebuild(obj, parts) : a new object
+    like obj, with these parts; what else it needs it takes from obj. parts may hold Tensors, arrays of other shapes and
+    whole containers (a Jacobian), so rebuild should store them as they are. Dataclasses need no registration.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> class Layer:
+    ...     def __init__(self, W, activation):
+    ...         self.W, self.activation = W, activation
+    >>> tg.register_container(Layer, lambda layer: [layer.W], lambda layer, parts: Layer(parts[0], layer.activation))
+    >>> slope = tg.grad(lambda layer: layer.activation(layer.W).sum())(Layer(np.ones(2), tg.square))
+    >>> slope.W, slope.activation is tg.square
+    (array([2., 2.]), True)
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"register_container: {kind!r} is no class. Write register_container(Layer, parts, rebuild).")
+    if not callable(parts) or not callable(rebuild):
+        raise TypeError(f"register_container: parts and rebuild must be functions: register_container({kind.__name__}, "
+                        "lambda obj: [obj.W, obj.b], lambda obj, parts: ...).")
+    _registered[kind] = parts, rebuild
+
+
+def _registration(tree: Any) -> Any:
+    for kind in type(tree).__mro__:
+        if kind in _registered:
+            return _registered[kind]
+    return None
+
+
+# ---------------------------------------------------------------- taking apart
+
+def only(leaves: Sequence[Any]) -> Any:
+    """The rebuilding of what is no container."""
+    return leaves[0]
+
+
+def is_numbers(tree: Any) -> bool:
+    """Whether a list holds numbers only, so that it means an array."""
+    return all(isinstance(x, (int, float, np.generic)) or (type(x) is list and is_numbers(x)) for x in tree)
+
+
+def opened(tree: Any, inside: bool = False) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]] | None:
+    """One level of a container: how its items are reached, the items, and what makes it of other items; else None.
+
+    inside : whether the tree is in a dataclass, where integers, as settings, count as no items.
+    """
+    kind = type(tree)
+    if kind is Tensor or kind is ndarray or kind is float:
+        return None
+    if _registered and (found := _registration(tree)) is not None:
+        held = found[0](tree)
+        return [""], [held], lambda items: found[1](tree, items[0])
+    if isinstance(tree, dict):
+        keys = list(tree)
+        if kind is dict:
+            return [f"[{k!r}]" for k in keys], list(tree.values()), lambda items: dict(zip(keys, items, strict=True))
+        return [f"[{k!r}]" for k in keys], list(tree.values()), lambda items: _filled(tree, keys, items)
+    if isinstance(tree, tuple):
+        make: Callable[[list[Any]], Any] = tuple
+        if hasattr(kind, "_fields") and hasattr(kind, "_make"):
+            return [f".{name}" for name in kind._fields], list(tree), kind._make
+        return [f"[{i}]" for i in range(len(tree))], list(tree), make
+    if kind is list:
+        return None if tree and is_numbers(tree) else ([f"[{i}]" for i in range(len(tree))], tree, list)
+    fields = getattr(kind, "__dataclass_fields__", None)
+    if fields is None or isinstance(tree, type):
+        return None
+    values = {field.name: getattr(tree, field.name) for field in dataclasses.fields(tree) if hasattr(tree, field.name)}
+    chosen = [name for name, value in values.items()
+              if not fields[name].metadata.get("static") and not is_setting(value, inside=True)]
+
+    def made(items: list[Any]) -> Any:
+        """Not by calling the class: __init__ and __post_init__ may convert or check, and are for arrays alone."""
+        new = object.__new__(kind)
+        for name, value in (values | dict(zip(chosen, items, strict=True))).items():
+            object.__setattr__(new, name, value)
+        return new
+
+    return [f".{name}" for name in chosen], [values[name] for name in chosen], made
+
+
+def _filled(tree: Any, keys: list[Any], items: list[Any]) -> Any:
+    """A copy of an OrderedDict, a defaultdict or another kind of dict, with other items."""
+    new = copy.copy(tree)
+    for key, item in zip(keys, items, strict=True):
+        new[key] = item
+    return new
+
+
+def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
+    """The leaves of nested containers, and the function that builds the same nest of others.
+
+    A list of numbers counts as an array; None stays where it is, and so does what is no floating-point number in a
+    dataclass. Text and the like elsewhere is a leaf: see `numbers`.
+    """
+    if tree is None:
+        return [], lambda _leaves: None
+    found = opened(tree, inside)
+    if found is None:
+        return [tree], only
+    _, items, build = found
+    if _registered and _registration(tree) is not None:
+        inside = False
+    elif not isinstance(tree, (dict, tuple, list)):
+        inside = True
+    parts = [flatten(item, inside) if not (inside and is_setting(item, inside)) else ([], _always(item)) for item in items]
+
+    def rebuild(leaves: Sequence[Any]) -> Any:
+        out, start = [], 0
+        for own, make in parts:
+            out.append(make(leaves[start : start + len(own)]))
+            start += len(own)
+        return build(out)
+
+    return [x for own, _ in parts for x in own], rebuild
+
+
+def _always(item: Any) -> Rebuild:
+    return lambda _leaves: item
+
+
+def numbers(tree: Any) -> tuple[list[Any], Rebuild]:
+    """As `flatten`, the leaves that are numbers, arrays and Tensors alone; settings in containers stay."""
+    leaves, rebuild = flatten(tree)
+    if rebuild is only or not any(is_setting(x) for x in leaves):
+        return leaves, rebuild
+    places = [i for i, x in enumerate(leaves) if not is_setting(x)]
+
+    def with_settings(new: Sequence[Any]) -> Any:
+        whole = list(leaves)
+        for i, x in zip(places, new, strict=True):
+            whole[i] = x
+        return rebuild(whole)
+
+    return [leaves[i] for i in places], with_settings
+
+
+_SETTINGS = (str, bytes, bool, Enum, type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, np.ufunc, np.dtype, slice,
+             range, EllipsisType, PurePath, np.random.Generator)
+
+
+def is_setting(x: Any, inside: bool = False) -> bool:
+    """Whether something in a container is kept as it is: text, a truth value, a function; in a dataclass integers too."""
+    if x is None or isinstance(x, _SETTINGS):
+        return True
+    if not inside or type(x) is float or type(x) is Tensor:
+        return False
+    if isinstance(x, (ndarray, np.generic)):
+        return x.dtype.kind in "iub" and not getattr(x, "is_traced", False)
+    if type(x) is list and is_numbers(x):
+        return bool(x) and not _any_float(x)
+    return isinstance(x, int)
+
+
+def _any_float(items: Any) -> bool:
+    return any(_any_float(x) if type(x) is list else not is_setting(x, inside=True) for x in items)
+
+
+# ---------------------------------------------------------------- two containers of one form
+
+class _Place:
+    """Stands for leaf number i."""
+
+    __slots__ = ("i",)
+
+    def __init__(self, i: int) -> None:
+        self.i = i
+
+
+class MismatchError(Exception):
+    """Two containers are not nested alike; the text says where."""
+
+
+def nested_as(rebuild: Rebuild, count: int, tree: Any) -> list[Any]:
+    """The leaves of a tree that is nested as `rebuild` builds, by key and by name; raises MismatchError where it is not.
+
+    Dicts may list their keys in another order, and a list may stand for a tuple.
+    """
+    if rebuild is only:
+        return [_checked_leaf(tree, "")]
+    out: list[Any] = [None] * count
+    _match(rebuild([_Place(i) for i in range(count)]), tree, "", out)
+    return out
+
+
+def _match(form: Any, tree: Any, path: str, out: list[Any]) -> None:
+    if type(form) is _Place:
+        out[form.i] = _checked_leaf(tree, path)
+        return
+    if form is None or is_setting(form):
+        return
+    found = opened(form)
+    if found is None:
+        return
+    labels, items, _ = found
+    here = path or "the outermost container"
+    if isinstance(form, dict):
+        if not isinstance(tree, dict) or set(tree) != set(form):
+            raise MismatchError(f"{here} has the keys {list(form)}, what is given "
+                           f"{list(tree) if isinstance(tree, dict) else f'is {_kind(tree)}'}")
+        others = [tree[k] for k in form]
+    elif isinstance(form, (tuple, list)):
+        if not isinstance(tree, (tuple, list)) or len(tree) != len(form):
+            raise MismatchError(f"{here} has {len(form)} items, what is given "
+                           f"{f'has {len(tree)}' if isinstance(tree, (tuple, list)) else f'is {_kind(tree)}'}")
+        others = list(tree)
+    elif type(tree) is not type(form):
+        raise MismatchError(f"{here} is {_kind(form)}, what is given {_kind(tree)}")
+    elif _registered and _registration(form) is not None:
+        others = [_registration(form)[0](tree)]
+    else:
+        others = [getattr(tree, label[1:], None) for label in labels]
+    for label, item, other in zip(labels, items, others, strict=True):
+        _match(item, other, path + label, out)
+
+
+def _checked_leaf(tree: Any, path: str) -> Any:
+    if tree is None or isinstance(tree, dict):
+        raise MismatchError(f"{path or 'there'} is an array, what is given {'None' if tree is None else _kind(tree)}")
+    return tree
+
+
+def _kind(x: Any) -> str:
+    name = type(x).__name__
+    return f"{'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def refuse_unknown(x: Any, where: str) -> None:
+    """Raise for an object that is neither number nor array: its arrays, if it has any, would get no gradient."""
+    if isinstance(x, (ndarray, np.generic, int, float, complex, list, str, bytes)) or hasattr(x, "__array__"):
+        return
+    name = type(x).__name__
+    if isinstance(x, (set, frozenset)):
+        raise DTypeError(f"{where} is a {name}, whose items have no order. Use a list, a tuple or a dict.")
+    if callable(x) and isinstance(x, _SETTINGS):
+        raise DTypeError(f"{where} is a function, which has no derivative. Leave it out of argnums.")
+    raise DTypeError(f"{where} is {_kind(x)}, and the engine does not know which arrays it holds. Make {name} a dataclass, use "
+                     f"a dict, or say how it is taken apart with tg.register_container({name}, parts, rebuild). A field of a "
+                     "dataclass is left alone with field(metadata={'static': True}).")
+
+
+def tree_map(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """f of every array in a container, and of those at its place in further ones nested alike: the same nest of results.
+
+    This is how one step of gradient descent is written for any container. Settings stay as they are in the first.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> weights = {"W": np.ones((1, 2)), "b": 0.5, "activation": "tanh"}
+    >>> slopes = tg.grad(lambda p: (p["W"] * p["b"]).sum())(weights)
+    >>> tg.tree_map(lambda w, dw: w - 0.1 * dw, weights, slopes)
+    {'W': array([[0.95, 0.95]]), 'b': np.float64(0.3), 'activation': 'tanh'}
+    """
+    leaves, rebuild = numbers(tree)
+    try:
+        columns = [leaves, *[nested_as(rebuild, len(leaves), other) for other in others]]
+    except MismatchError as error:
+        raise ValueError(f"tree_map: the containers are not nested alike: {error}.") from None
+    return rebuild([f(*row) for row in zip(*columns, strict=True)])
