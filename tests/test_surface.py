@@ -838,20 +838,12 @@ def test_item_assignment_of_a_tensor_into_an_array_is_refused() -> None:
 
 @pytest.mark.parametrize("call", [
     pytest.param(lambda t: np.add(t, 1, where=np.array([True, False, True])), id="ufunc-where"),
-    pytest.param(lambda t: np.sum(t, where=np.array([True, False, True])), id="sum-where"),
-    pytest.param(lambda t: np.add.reduce(t, where=np.array([True, False, True])), id="reduce-where"),
-    pytest.param(lambda t: np.max(t, initial=0.0), id="initial"),
-    pytest.param(lambda t: np.add(t, 1, dtype=np.float32), id="dtype"),
-    pytest.param(lambda t: np.sum(t, dtype=np.float32), id="sum-dtype"),
-    pytest.param(lambda t: np.sum(t, 0, np.float32), id="sum-dtype-positional"),
     pytest.param(lambda t: np.average(t, 0, None, True), id="average-returned"),
     pytest.param(lambda t: np.reshape(t, 3, order="F"), id="order"),
-    pytest.param(lambda t: np.add.reduceat(t, [0, 1]), id="reduceat"),
     pytest.param(lambda t: np.subtract.reduce(t), id="subtract-reduce"),
     pytest.param(lambda t: np.gcd(t, t), id="gcd"),
     pytest.param(lambda t: np.angle(t), id="angle"),
-    pytest.param(lambda t: np.ldexp(t, 2), id="ldexp"),
-    pytest.param(lambda t: np.linalg.matrix_rank(t), id="linalg"),
+    pytest.param(lambda t: np.linalg.lstsq(t[:, None], t), id="linalg"),
     pytest.param(lambda t: np.fft.fft(t), id="fft"),
 ])
 def test_what_cannot_be_recorded_is_refused(call: Callable[[Any], Any]) -> None:
