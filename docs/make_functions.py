@@ -16,8 +16,12 @@ GROUPS = {
     "Derivatives": "grad value_and_grad vjp jvp jacobian hessian hvp elementwise_grad check_gradients GradientCheck primitive",
     "Readers": "draw explain formulas numpy_source compare gradient_flow find_nan scope",
     "Tensors": "Tensor no_grad recording strict_shapes errors TinygradError",
-    "Costs": "binary_cross_entropy binary_cross_entropy_with_logits cross_entropy categorical_cross_entropy",
-    "Activations": "sigmoid log_sigmoid softplus relu leaky_relu elu gelu silu softmax log_softmax",
+    "Costs": "mse l1 huber smooth_l1 gaussian_nll poisson_nll binary_cross_entropy binary_cross_entropy_with_logits focal "
+             "cross_entropy categorical_cross_entropy nll kl_div hinge multiclass_hinge margin_ranking one_hot",
+    "Activations": "sigmoid log_sigmoid hard_sigmoid softplus softsign relu relu6 leaky_relu prelu elu celu selu gelu silu mish "
+                   "hard_swish hard_tanh hardshrink softshrink tanhshrink glu softmax log_softmax softmin",
+    "Normalisations, attention, dropout": "batch_norm layer_norm group_norm instance_norm rms_norm "
+                                          "scaled_dot_product_attention dropout",
 }
 
 

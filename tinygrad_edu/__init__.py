@@ -169,6 +169,8 @@ from .ops import (  # the functions with NumPy's names
     multiply,
     negative,
     not_equal,
+    ones,
+    ones_like,
     outer,
     pad,
     permute_dims,
@@ -237,6 +239,8 @@ from .ops import (  # the functions with NumPy's names
     vsplit,
     vstack,
     where,
+    zeros,
+    zeros_like,
 )
 from .tensor import Tensor
 
@@ -415,6 +419,8 @@ __all__ = [
     "not_equal",
     "numpy_source",
     "one_hot",
+    "ones",
+    "ones_like",
     "outer",
     "pad",
     "permute_dims",
@@ -493,6 +499,8 @@ __all__ = [
     "vsplit",
     "vstack",
     "where",
+    "zeros",
+    "zeros_like",
 ]
 
 # the readers are loaded when first used: a program that only differentiates does not pay for them

@@ -20,7 +20,6 @@ from .checks import (
     class_axis,
     class_weights,
     classes_or_probabilities,
-    in_the_type_of,
     one_of_two,
     pair,
     probabilities,
@@ -48,11 +47,11 @@ def one_hot(target: Any, classes: int | None = None, axis: int = -1, dtype: Any 
             raise ShapeError("one_hot: no targets, so the number of classes is unknown. Give classes=.")
         classes = int(np.max(index)) + 1
     if index.size and not (np.min(index) >= 0 and np.max(index) < classes):
-        raise ValueError(f"one_hot: class indices run from {np.min(index)} to {np.max(index)}, and there are {classes} classes. "
-                         f"Count them from 0 to {classes - 1}.")
+        raise ValueError(f"one_hot: class indices run from {np.min(index)} to {np.max(index)}, and there are {classes} "
+                         f"classes. Count them from 0 to {classes - 1}.")
     if not -index.ndim - 1 <= axis <= index.ndim:
         raise np.exceptions.AxisError(f"one_hot: axis {axis} is out of bounds: the result has {index.ndim + 1} axes.")
-    return reductions.one_hot(index, classes, axis % (index.ndim + 1), dtype)
+    return reductions.one_hot(index, classes=classes, axis=axis % (index.ndim + 1), dtype=np.dtype(dtype))
 
 
 def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
@@ -71,7 +70,8 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
         raise ValueError(f"binary_cross_entropy: predictions run from {np.min(plain):g} to {np.max(plain):g}, and are no "
                          "probabilities. Use binary_cross_entropy_with_logits for the values before the sigmoid.")
     y = probabilities(target, a, "binary_cross_entropy")
-    return reduced(weighted(pointwise.binary_cross_entropy(a, y), weight, "binary_cross_entropy"), reduction, "binary_cross_entropy")
+    losses = weighted(pointwise.binary_cross_entropy(a, y), weight, "binary_cross_entropy")
+    return reduced(losses, reduction, "binary_cross_entropy")
 
 
 def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean", pos_weight: Any = None,
@@ -142,14 +142,14 @@ def _over_classes(losses: Any, t: Any, ignored: Any, w: Any, reduction: str, whe
 
 def _without_ignored(t: Any, ignore_index: int, where: str) -> tuple[Any, Any]:
     """Class indices in which the ignored ones are 0, and where those are; None where there are none."""
-    if not t.size or np.min(t) >= 0 <= ignore_index and not np.any(t == ignore_index):
+    if not t.size or np.minimum.reduce(t, axis=None) >= 0 > ignore_index:
         return t, None
     ignored = np.equal(t, ignore_index)
     if not np.any(ignored):
         return t, None
     if getattr(t, "is_traced", False):
-        raise UnsupportedError(f"{where}: while a function is traced, targets equal to ignore_index={ignore_index} would be ignored "
-                               "at the same places for ever. Leave these examples out of the batch.")
+        raise UnsupportedError(f"{where}: while a function is traced, targets equal to ignore_index={ignore_index} would "
+                               "be ignored at the same places for ever. Leave these examples out of the batch.")
     return np.where(ignored, 0, t), ignored
 
 
@@ -181,15 +181,15 @@ def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: 
     t = classes_or_probabilities(z, target, axis, name, ignore_index)
     if type(t) is Tensor or t.dtype.kind == "f":
         if ignore_index != -100:
-            raise ValueError(f"{name}: ignore_index={ignore_index} is a class index, and the targets are probabilities. Leave it "
-                             "out; an example with all probabilities 0 counts nothing.")
+            raise ValueError(f"{name}: ignore_index={ignore_index} is a class index, and the targets are probabilities. Leave "
+                             "it out; an example with all probabilities 0 counts nothing.")
         if label_smoothing:
             t = (1 - label_smoothing) * t + label_smoothing / classes
         if w is not None:
             t = t * _along(w, axis, z.ndim)
         return reduced(-ops.sum(_without_zeros(t, ops.log_softmax(z, axis)), axis), reduction, name)
     t, ignored = _without_ignored(t, ignore_index, name)
-    losses = reductions.class_cross_entropy(z, target=np.array(t), axis=axis)
+    losses = reductions.class_cross_entropy(z, target=t, axis=axis)
     if not label_smoothing:
         return _over_classes(losses, t, ignored, w, reduction, name)
     log_p = ops.log_softmax(z, axis)
@@ -232,7 +232,7 @@ def kl_div(log_prediction: Any, target: Any, reduction: str = "mean", log_target
     """y (log y − log p), the summands of the Kullback–Leibler divergence of predictions p, given as logarithms, from targets y.
 
     log_target : the targets are given as logarithms too. reduction : also "batchmean", the sum divided by the number of
-    examples along axis 0, which is the mean divergence; "mean" divides by the number of all entries. Where y is 0 the loss is 0.
+    examples along axis 0, which is the mean divergence; "mean" divides by the number of all entries. The loss is 0 where y is.
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> print(tg.kl_div(np.log([[0.5, 0.5]]), [[1, 0]], "batchmean"))  # ln 2
@@ -252,7 +252,7 @@ def kl_div(log_prediction: Any, target: Any, reduction: str = "mean", log_target
         losses = y * (ops.log(ops.where(nothing, 1.0, y)) - ops.where(nothing, 0.0, log_p))
     if reduction == "batchmean":
         if not losses.ndim:
-            raise ShapeError('kl_div: "batchmean" divides by the examples along axis 0, and this is a single number. Use "sum".')
+            raise ShapeError('kl_div: "batchmean" divides by the examples along axis 0; this is a single number. Use "sum".')
         return ops.sum(losses) / losses.shape[0]
     return reduced(losses, reduction, "kl_div")
 

@@ -8,17 +8,37 @@ NumPy's protocols (`numpy_protocols`, NEP 13 and NEP 18).
 
 from __future__ import annotations
 
-from . import activations, arranging, methods, numpy_protocols, pointwise, products, reductions, selecting, shapes
+from . import (
+    activations,
+    arranging,
+    assignment,
+    attention,
+    methods,
+    normalisations,
+    numpy_only,
+    numpy_protocols,
+    pointwise,
+    products,
+    reductions,
+    selecting,
+    shapes,
+    windows,
+)
 from . import inputs as inputs
 from .activations import *
 from .arranging import *
+from .assignment import *
+from .attention import *
+from .normalisations import *
 from .pointwise import *
 from .products import *
 from .reductions import *
 from .selecting import *
 from .shapes import *
+from .windows import *
 
-FAMILIES = (pointwise, shapes, selecting, arranging, reductions, activations, products)
+FAMILIES = (numpy_only, pointwise, shapes, selecting, assignment, arranging, reductions, activations, products, windows,
+            normalisations, attention)
 
 numpy_protocols.install(FAMILIES)
 methods.install(FAMILIES)
