@@ -31,7 +31,7 @@ ENGINE = ["errors", "modes", "memory", "tensor", "containers", "operators", "rul
           "calculus", "matrices", "checking", "custom", "program", "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
-BELOW["optim"] = {"errors", "tensor", "ops", "containers", "calculus"}
+BELOW["optim"] = {"errors", "tensor", "containers", "ops"}
 BELOW["data"] = {"errors", "tensor", "ops"}
 BELOW["testing"] = set(ENGINE)
 BELOW["fit"] = {*ENGINE, "nn", "optim", "data"}

@@ -245,6 +245,7 @@ from .ops import (  # the functions with NumPy's names
 from .tensor import Tensor
 
 if TYPE_CHECKING:
+    from . import optim
     from .show.chain_rule import explain
     from .show.compare import compare
     from .show.formulas import formulas
@@ -421,6 +422,7 @@ __all__ = [
     "one_hot",
     "ones",
     "ones_like",
+    "optim",
     "outer",
     "pad",
     "permute_dims",
@@ -515,13 +517,17 @@ _READERS = {
     "scope": "show.scopes",
 }
 
+_MODULES = ("optim",)  # likewise
+
 keep_freed_memory()
 
 
 def __getattr__(name: str) -> Any:
-    if name in _READERS:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _READERS:
         module = import_module(f"{__name__}.{_READERS[name]}")
         value = globals()[name] = getattr(module, name)
         return value
