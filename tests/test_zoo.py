@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from zoo import SAMPLES, Sample
+from zoo_linear_algebra import OF_MATRICES
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
@@ -361,7 +362,7 @@ def test_every_primitive_is_shown_on_the_shapes_that_matter() -> None:
             empty[s.name] |= not np.size(s.operands[i])
         empty[s.name] |= not np.size(s.call(*s.values()))
     along_an_axis = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "roll", "concatenate", "transpose", "pad",
-                     "matmul", "scatter", "sum_to", "class_cross_entropy"}
+                     "matmul", "scatter", "sum_to", "class_cross_entropy", *OF_MATRICES}
     assert {name for name, seen in ranks.items() if 0 not in seen} - along_an_axis == set()
     assert not [name for name, seen in ranks.items() if not seen & {1, 2}]
     assert not [name for name, seen in empty.items() if not seen]
@@ -374,7 +375,8 @@ def test_samples_have_names_of_their_own() -> None:
 def test_every_operand_has_a_rule() -> None:
     """One rule per operand; None only where there is nothing to differentiate."""
     without = {name: [i for i, rule in enumerate(op.rules) if rule is None] for name, op in TABLE.items()}
-    assert {name: places for name, places in without.items() if places} == {"where": [0], "gate": [1]}
+    assert {name: places for name, places in without.items() if places} == {"where": [0], "gate": [1],
+        "eigh_values": [0], "eig_values": [0], "svd_values": [0]}
     for sample in SAMPLES:
         assert len(sample.op.rules_for(len(sample.operands))) == len(sample.operands), sample
 

@@ -447,8 +447,9 @@ def _products() -> Iterator[Sample]:
 
 # families with a file of their own, which needs what is above
 import zoo_activations  # noqa: E402
+import zoo_linear_algebra  # noqa: E402
 
 SAMPLES: list[Sample] = [
     *_entrywise(), *_reductions(), *_shapes(), *_indexing(), *_products(),
-    *zoo_activations.SAMPLES,
+    *zoo_activations.SAMPLES, *zoo_linear_algebra.SAMPLES,
 ]

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from numpy.exceptions import AxisError
+from numpy.linalg import LinAlgError
 
 _PACKAGE = __file__.removesuffix("errors.py")  # frames whose code lies here are not the user's
 
@@ -39,6 +40,21 @@ class ShapeError(TinygradError, ValueError):
 Did you mean W1.T @ X, (3, 4) @ (4, 5)?
     >>> (W1.T @ X).shape
     (3, 5)
+    """
+
+
+class LinearAlgebraError(TinygradError, LinAlgError):
+    """A matrix does not have what was asked for: it is singular, or not positive definite, or holds nan.
+
+    It is NumPy's np.linalg.LinAlgError too. A singular matrix has no inverse; use the pseudo-inverse, or add a small
+    multiple of the identity.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> A = tg.Tensor([[1.0, 2.0], [2.0, 4.0]])
+    >>> np.linalg.inv(A)
+    Traceback (most recent call last):
+    tinygrad_edu.errors.LinearAlgebraError: inv: A (2, 2): singular matrix. Use np.linalg.pinv, or add a small multiple of \
+the identity, A + 1e-6 * np.eye(2).
     """
 
 
@@ -264,6 +280,8 @@ def explain_failure(name: str, symbol: str | None, args: tuple[Any, ...], error:
     shapes = [tuple(getattr(a, "shape", ())) for a in args]
     names = operands_named(args)
     shown = [f"{n} {s}" for n, s in zip(names, shapes, strict=True)]
+    if isinstance(error, LinAlgError):
+        return _linear_algebra_error(name, names[0].replace("operand 1", "A").replace("left", "A"), shapes[0], error)
     if "zero-size array to reduction" in str(error) or "empty sequence" in str(error):
         return ShapeError(f"{name}: {shown[0].removeprefix('operand 1 ')} has no entries, so there is none to choose. Check "
                           "the size first, or join it with a default value.")
@@ -271,6 +289,20 @@ def explain_failure(name: str, symbol: str | None, args: tuple[Any, ...], error:
         return ShapeError(_matmul_message(names, shapes, shown))
     where = f" {symbol} ".join(shown) if symbol and len(shown) == 2 else ", ".join(shown)
     return ShapeError(f"{name}: {where}: {_broadcast_message(names, shapes, error)}")
+
+
+def _linear_algebra_error(operation: str, name: str, shape: tuple[int, ...], error: Exception) -> Exception:
+    """NumPy's error about a matrix, with its name, its shape and a remedy."""
+    text = str(error)
+    shifted = f"{name} + 1e-6 * np.eye({shape[-1]})"
+    if "ingular" in text:
+        text = f"singular matrix. Use np.linalg.pinv, or add a small multiple of the identity, {shifted}."
+    elif "positive definite" in text:
+        text = (f"not positive definite. All of np.linalg.eigvalsh({name}) must be positive; a covariance becomes so as "
+                f"{shifted}.")
+    else:
+        text = f"{text.rstrip('.')}. Look for nan and inf: np.isfinite({name}).all()."
+    return LinearAlgebraError(f"{operation}: {name} {shape}: {text}")
 
 
 def refuse_rank_1(name: str, symbol: str | None, args: tuple[Any, ...], result: tuple[int, ...]) -> None:

@@ -13,6 +13,7 @@ from . import (
     arranging,
     assignment,
     attention,
+    linear_algebra,
     methods,
     normalisations,
     numpy_only,
@@ -29,6 +30,7 @@ from .activations import *
 from .arranging import *
 from .assignment import *
 from .attention import *
+from .linear_algebra import *
 from .normalisations import *
 from .pointwise import *
 from .products import *
@@ -38,7 +40,7 @@ from .shapes import *
 from .windows import *
 
 FAMILIES = (numpy_only, pointwise, shapes, selecting, assignment, arranging, reductions, activations, products, windows,
-            normalisations, attention)
+            normalisations, attention, linear_algebra)
 
 numpy_protocols.install(FAMILIES)
 methods.install(FAMILIES)

@@ -64,7 +64,7 @@ def _setitem(t: Tensor, index: Any, values: Any) -> None:
 # what other libraries call it -> what to write here
 _ELSEWHERE = {
     "view": "t.reshape(...)", "unsqueeze": "t.expand_dims(axis)", "permute": "t.transpose(...)", "clone": "t.copy()",
-    "clamp": "t.clip(low, high)", "norm": "np.sqrt((t**2).sum())", "t": "t.T", "dim": "t.ndim", "pow": "t**p",
+    "clamp": "t.clip(low, high)", "norm": "np.linalg.norm(t)", "t": "t.T", "dim": "t.ndim", "pow": "t**p",
     "cpu": "t, which is on the CPU", "cuda": "t: this engine works on the CPU", "double": "t.astype(np.float64)",
     "float": "t.astype(np.float32)", "cat": "np.concatenate([...])", "fill": "t.data = np.full(t.shape, value)",
     "requires_grad_": "t.requires_grad = True, or Tensor(t.data)", "data_ptr": "t.data.ctypes.data",
