@@ -27,8 +27,8 @@ PACKAGE = ROOT / "tinygrad_edu"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import itself and the rooms below it. A new file at the top of the package needs a place here.
-ENGINE = ["errors", "modes", "memory", "tensor", "containers", "operators", "rules", "ops", "backprop", "forward", "recorded",
-          "calculus", "matrices", "checking", "custom", "program", "show"]
+ENGINE = ["errors", "modes", "memory", "tensor", "containers", "operators", "rules", "ops", "versions", "backprop",
+          "forward", "recorded", "calculus", "matrices", "checking", "custom", "recompute", "program", "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
 BELOW["optim"] = {"errors", "tensor", "containers", "ops"}

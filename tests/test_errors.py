@@ -270,11 +270,15 @@ IN_PLACE: dict[str, Row] = {
     "at": (lambda: np.add.at(np.ones(3), [0], t[:1]), InPlaceError, "np.add.at: changes an array in place. Write "
            "x = x + tg.assign(zeros, index, values), or pick with x[index] and add."),
     "item": (lambda: t.__setitem__(0, 1.0), InPlaceError,
-             "t[...] = ...: assignment would change a value that the graph may "
-             "already use. Write t = tg.assign(t, index, values), or choose with np.where(mask, values, t)."),
+             "t[...] = ...: t is a leaf whose gradient is wanted, and it would stand for another value than the one you made. To "
+             "fill it, make it a constant, t = tg.zeros((3,)); to go on with a changed copy, write t = t.copy() first, or t = "
+             "tg.assign(t, index, values); to change a parameter, write it under tg.no_grad()."),
+    "item-of-a-view": (lambda: t[:2].__setitem__(0, 1.0), InPlaceError,
+                       "t[...] = ...: t was taken from t, which NumPy would change too. Assign into that one, with one index "
+                       "(A[i, j] = ..., not A[i][j] = ...), or write t = t.copy() first."),
     "assign-twice": (lambda: tg.assign(t, [0, 0], 1.0), InPlaceError,
                      "assign: the index names a place twice, and which value stays "
-                     "would be arbitrary. Use each place once, or add with x + ...."),
+                     "would be arbitrary. Use each place once, or add with tg.scatter_add."),
     "data-of-a-result": (lambda: setattr(t * 2, "data", np.ones(3)), GradientError,
                          "data: the result of multiply cannot be given "
                          "new data, the graph would no longer say how it was made. Change the leaf it comes from."),
@@ -306,20 +310,20 @@ DETACHING: dict[str, Row] = {
 
 UNSUPPORTED: dict[str, Row] = {
     "function": (lambda: np.angle(t), UnsupportedError,
-                 "np.angle: no derivative rule for Tensors. For the numbers alone use "
-                 "np.angle(t.numpy())."),
+                 "np.angle: no derivative rule for Tensors. Of real numbers it is 0 or π: np.where(t < 0, np.pi, 0.0). The "
+                 "angle of a point (x, y) is np.arctan2(y, x). For the numbers alone use np.angle(t.numpy())."),
     "fft": (lambda: np.fft.fft(t), UnsupportedError,
-            "np.fft.fft: no derivative rule for Tensors. For the numbers alone use "
-            "np.fft.fft(t.numpy())."),
+            "np.fft.fft: no derivative rule for Tensors. Complex numbers have no derivative here: multiply by the tables of "
+            "cosines and sines, C @ x and S @ x, with C, S = np.cos(a), np.sin(a) and a = 2 * np.pi * np.outer(k, k) / n. For "
+            "the numbers alone use np.fft.fft(t.numpy())."),
     "linalg": (lambda: np.linalg.matrix_rank(M), UnsupportedError, None),
     "ufunc": (lambda: np.gcd(t, t), UnsupportedError, None),
     "reduce": (lambda: np.subtract.reduce(t), UnsupportedError, None),
-    "where": (lambda: np.sum(t, where=True), UnsupportedError, f"np.sum: where=True cannot be recorded. {RECORDED}"),
+    "where": (lambda: np.std(t, where=True), UnsupportedError, f"np.std: where=True cannot be recorded. {RECORDED}"),
     "ufunc-where": (lambda: np.add(t, 1, where=True, casting="safe"), UnsupportedError, None),
-    "initial": (lambda: np.max(t, initial=0.0), UnsupportedError,
-                f"np.max: initial=0.0 cannot be recorded. {RECORDED}"),
-    "dtype": (lambda: np.sum(t, dtype="float32"), UnsupportedError,
-              f"np.sum: dtype='float32' cannot be recorded. {RECORDED}"),
+    "initial": (lambda: np.hypot.reduce(t, initial=0.0), UnsupportedError, None),
+    "dtype": (lambda: np.sum(t, dtype="int64"), UnsupportedError,
+              f"np.sum: dtype='int64' cannot be recorded. {RECORDED}"),
     "order": (lambda: np.reshape(M, (6,), order="F"), UnsupportedError,
               "reshape: order='F' is not recorded. Use transpose before "
               "and after, or order='C'."),

@@ -448,8 +448,10 @@ def _products() -> Iterator[Sample]:
 # families with a file of their own, which needs what is above
 import zoo_activations  # noqa: E402
 import zoo_linear_algebra  # noqa: E402
+import zoo_selecting  # noqa: E402
+import zoo_windows  # noqa: E402
 
 SAMPLES: list[Sample] = [
     *_entrywise(), *_reductions(), *_shapes(), *_indexing(), *_products(),
-    *zoo_activations.SAMPLES, *zoo_linear_algebra.SAMPLES,
+    *zoo_activations.SAMPLES, *zoo_linear_algebra.SAMPLES, *zoo_selecting.SAMPLES, *zoo_windows.SAMPLES,
 ]

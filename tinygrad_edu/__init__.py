@@ -42,7 +42,6 @@ from .nn import (
     poisson_nll,
     smooth_l1,
 )
-from .ops import linear_algebra as linalg
 from .ops import (  # the functions with NumPy's names
     abs,
     absolute,
@@ -246,6 +245,8 @@ from .ops import (  # the functions with NumPy's names
     zeros,
     zeros_like,
 )
+from .recompute import checkpoint
+from .ops import linear_algebra as linalg
 from .tensor import Tensor
 
 if TYPE_CHECKING:
@@ -303,6 +304,7 @@ __all__ = [
     "ceil",
     "celu",
     "check_gradients",
+    "checkpoint",
     "clip",
     "column_stack",
     "compare",

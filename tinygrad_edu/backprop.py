@@ -20,6 +20,7 @@ from .modes import always_record
 from .rules.indexing import getitem
 from .rules.shapes import astype, broadcast_to, sum_to
 from .tensor import LARGE, Tensor, constant, in_blocks, leaf
+from .versions import settle
 
 _by_id = attrgetter("id")
 
@@ -67,7 +68,10 @@ class Graph:
             mixed = mixed or outside or bool(leaves)
         self.nodes, self.leaves, self.outside, self.mixed = nodes, leaves, outside, mixed
         if nodes and tensor.last_change > nodes[0].id:
-            self.refuse_stale()
+            if settle(nodes):
+                self.__init__(roots, inputs, since)  # type: ignore[misc]
+            else:
+                self.refuse_stale()
 
     def path(self, inputs: Iterable[Tensor]) -> set[Tensor] | None:
         """The nodes made from the inputs and the inputs, or None where that is everything."""

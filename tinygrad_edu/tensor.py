@@ -275,7 +275,8 @@ nor column: use a.reshape(5, 1), or a.col().
             if frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM:  # array[i] = t: NumPy takes the number alone
                 # (NumPy raises a ValueError of its own, with this as its cause)
                 raise DetachError("array[i] = t: a plain array keeps the number and forgets how it was made, so the gradient "
-                                  "would be lost. Collect the Tensors in a list and join them: Z = np.stack(values).")
+                                  "would be lost. Make the array a Tensor to fill, Z = tg.zeros(shape), or collect "
+                                  "the Tensors in a list and join them, Z = np.stack(values).")
         return float(self.item())
 
     def __int__(self) -> int:
@@ -368,15 +369,16 @@ class Primitive:
     scalar : the same function for one number, from the math module, where that is faster.
     blocked : a costly entrywise function, evaluated on large arrays piece by piece so that temporaries stay in cache.
     variadic : takes any number of operands; then its one rule has the parameter `which`.
+    tangent : forward mode by a rule of its own, `tangent(tangents, y, args, params)` with None for a tangent of zero.
     """
 
-    __slots__ = ("blocked", "forward", "kind", "name", "rules", "scalar", "symbol", "variadic")
+    __slots__ = ("blocked", "forward", "kind", "name", "rules", "scalar", "symbol", "tangent", "variadic")
 
     def __init__(self, name: str, forward: Callable[..., Any], *rules: Rule | None, kind: str = "general",
                  symbol: str | None = None, scalar: Callable[..., float] | None = None, blocked: bool = False,
-                 variadic: bool = False) -> None:
+                 variadic: bool = False, tangent: Callable[..., Any] | None = None) -> None:
         self.name, self.forward, self.rules, self.kind, self.symbol = name, forward, rules, kind, symbol
-        self.scalar, self.blocked, self.variadic = scalar, blocked, variadic
+        self.scalar, self.blocked, self.variadic, self.tangent = scalar, blocked, variadic, tangent
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

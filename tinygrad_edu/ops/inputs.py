@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.exceptions import AxisError
 
 from ..tensor import Tensor, constant
@@ -75,3 +76,23 @@ def one_axis(x: Any, axis: int, where: str) -> int:
     axes = axes_of(x, axis, where)
     assert axes is not None
     return axes[0]
+
+
+def plain_index(index: Any) -> Any:
+    """An index of plain integers, slices and private copies of index arrays."""
+    if type(index) is tuple:
+        return tuple(plain_index(i) for i in index)
+    if index is None or index is Ellipsis or type(index) is int:
+        return index
+    if isinstance(index, slice):
+        return slice(*[None if i is None else int(i) for i in (index.start, index.stop, index.step)])
+    if isinstance(index, np.integer):
+        return int(index)
+    if type(index) is bool or type(index) is np.bool_:
+        return np.bool_(index)
+    array = np.array(value_of(index), subok=True)  # an index that is traced stays so
+    if not array.size and array.dtype.kind == "f" and not isinstance(index, ndarray):
+        array = array.astype(np.intp)  # []
+    if type(index) is Tensor and array.dtype.kind == "f":
+        raise IndexError("index: a Tensor of floats is no index. Use .astype(int), or a comparison for a mask.")
+    return array if array.ndim else array[()]

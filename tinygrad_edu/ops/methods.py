@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InPlaceError, ShapeError, ShapeWarning, name_of, variable_names
+from ..errors import ShapeError, ShapeWarning, name_of, variable_names
 from ..modes import strict
 from ..operators import infix, prefix
 from ..rules import pointwise, products, shapes
 from ..tensor import Tensor
+from .assignment import set_item
 from .inputs import value_of
+from .numpy_only import _divmod
 from .numpy_protocols import array_function, array_ufunc, on_values
 from .pointwise import absolute, equal, greater, greater_equal, less, less_equal, not_equal, power, round, swapped_power
 from .selecting import getitem
@@ -49,16 +51,15 @@ def _row(t: Tensor) -> Tensor:
     return reshape(t, (1, t.size))  # type: ignore[no-any-return]
 
 
+def _flatten(t: Tensor) -> Tensor:
+    """The entries in one row, a copy."""
+    return copy(t) if t.value.ndim == 1 else ravel(t)  # type: ignore[no-any-return]
+
+
 def _iterate(t: Tensor) -> Any:
     if not t.value.ndim:
         raise TypeError("iteration over a 0-dimensional Tensor. Use float(t) for its value.")
     return (getitem(t, i) for i in range(t.value.shape[0]))
-
-
-def _setitem(t: Tensor, index: Any, values: Any) -> None:
-    name = name_of(t, variable_names(), "t")
-    raise InPlaceError(f"{name}[...] = ...: assignment would change a value that the graph may already use. Write "
-                       f"{name} = tg.assign({name}, index, values), or choose with np.where(mask, values, {name}).")
 
 
 # what other libraries call it -> what to write here
@@ -94,14 +95,15 @@ def install(families: Iterable[ModuleType]) -> None:
     methods: dict[str, Any] = {
         "__pow__": power, "__rpow__": swapped_power, "__neg__": prefix(pointwise.negative),
         "__pos__": prefix(pointwise.positive), "__abs__": absolute, "__round__": round,
+        "__divmod__": _divmod, "__rdivmod__": lambda t, other: _divmod(other, t),
         "__gt__": greater, "__ge__": greater_equal, "__lt__": less, "__le__": less_equal,
         "__eq__": equal, "__ne__": not_equal,
-        "__getitem__": getitem, "__setitem__": _setitem, "__iter__": _iterate,
+        "__getitem__": getitem, "__setitem__": set_item, "__iter__": _iterate,
         "__contains__": lambda t, x: bool(np.any(t.value == value_of(x))),
         "__array_ufunc__": array_ufunc, "__array_function__": array_function,
         "__invert__": lambda t: ~t.value,
         "T": property(_T), "mT": property(_mT), "real": property(copy), "conjugate": copy,
-        "col": _col, "row": _row, "flatten": ravel,
+        "col": _col, "row": _row, "flatten": _flatten,
     }
     for name, ufunc in (("and", np.bitwise_and), ("or", np.bitwise_or), ("xor", np.bitwise_xor)):  # of truth values
         methods[f"__{name}__"] = methods[f"__r{name}__"] = on_values(ufunc)

@@ -5,37 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
-from ..errors import InPlaceError, ShapeError, name_of, variable_names
+from ..errors import ShapeError, name_of, variable_names
 from ..rules import indexing
 from ..tensor import Tensor
-from .inputs import Axis, as_array, one_axis, operand, value_of
-from .shapes import broadcast_to, moveaxis, ravel
+from .assignment import piece
+from .inputs import Axis, as_array, one_axis, plain_index, value_of
+from .shapes import moveaxis, ravel
 
 __all__ = [
-    "argsort", "assign", "getitem", "sliding_window_view", "sort", "take", "take_along_axis",
+    "argsort", "getitem", "sliding_window_view", "sort", "take", "take_along_axis",
 ]
-
-
-def _plain_index(index: Any) -> Any:
-    """An index of plain integers, slices and private copies of index arrays."""
-    if type(index) is tuple:
-        return tuple(_plain_index(i) for i in index)
-    if index is None or index is Ellipsis or type(index) is int:
-        return index
-    if isinstance(index, slice):
-        return slice(*[None if i is None else int(i) for i in (index.start, index.stop, index.step)])
-    if isinstance(index, np.integer):
-        return int(index)
-    if type(index) is bool or type(index) is np.bool_:
-        return np.bool_(index)
-    array = np.array(value_of(index), subok=True)  # an index that is traced stays so
-    if not array.size and array.dtype.kind == "f" and not isinstance(index, ndarray):
-        array = array.astype(np.intp)  # []
-    if type(index) is Tensor and array.dtype.kind == "f":
-        raise IndexError("index: a Tensor of floats is no index. Use .astype(int), or a comparison for a mask.")
-    return array if array.ndim else array[()]
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -47,36 +27,17 @@ def getitem(x: Any, index: Any) -> Any:
     """
     basic = type(index) is int or indexing.is_basic(index)
     if not basic:
-        index = _plain_index(index)
+        index = plain_index(index)
         basic = indexing.is_basic(index)
     try:
+        if basic and type(x) is Tensor and (x.op is indexing.assign or x.op is indexing.assign_each):
+            found = piece(x, index)
+            if found is not None:
+                return found
         return (indexing.getitem if basic else indexing.gather)(x, index=index)
     except IndexError as error:
         name = name_of(x, variable_names(), "the Tensor")
         raise IndexError(f"index: {name} has shape {tuple(x.shape)}: {str(error).strip()}.") from None
-
-
-def assign(x: Any, index: Any, values: Any) -> Any:
-    """A copy of x in which x[index] = values: the recorded form of item assignment.
-
-    The gradient of what was overwritten goes to the values. An index array that names a place twice is refused,
-    because which value stays would be arbitrary.
-
-    >>> import tinygrad_edu as tg
-    >>> tg.assign(tg.Tensor([1.0, 2.0]), 0, tg.Tensor(5.0))
-    Tensor([5., 2.])
-    """
-    x, values, index = as_array(x, "assign"), operand(values, "assign"), _plain_index(index)
-    if type(x) is not Tensor:
-        x = np.asarray(x)
-        if type(values) is Tensor and x.dtype != values.dtype:
-            x = x.astype(values.dtype)
-    if not indexing.is_basic(index):
-        places = np.arange(x.size).reshape(x.shape)[index]
-        if len(np.unique(places)) < places.size:
-            raise InPlaceError("assign: the index names a place twice, and which value stays would be arbitrary. "
-                               "Use each place once, or add with x + ....")
-    return indexing.assign(x, broadcast_to(values, np.shape(np.empty(x.shape, bool)[index])), index=index)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:

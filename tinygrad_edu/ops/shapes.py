@@ -11,6 +11,7 @@ import numpy as np
 from numpy.exceptions import AxisError
 
 from ..errors import DTypeError, ShapeError, UnsupportedError
+from ..modes import recording
 from ..rules import pointwise, shapes
 from ..tensor import Tensor, leaf
 from .inputs import Axis, as_array, axes_of, one_axis, operand
@@ -246,13 +247,21 @@ def copy(x: Any) -> Any:
     >>> tg.copy(tg.Tensor(2.0))
     Tensor(2.0)
     """
-    return pointwise.identity(operand(x, "copy"))
+    return _copied(operand(x, "copy"))
+
+
+def _copied(x: Any) -> Any:
+    if type(x) is Tensor and not (x.requires_grad and recording()):  # a constant may be assigned into: its own array
+        return leaf(np.array(x.value, subok=True) if x.ndim else x.value, requires_grad=False,
+                    why="no_grad" if x.requires_grad else "constants")
+    return pointwise.identity(x)
 
 
 def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
     """Convert to another floating-point type; the gradient is converted back. Integer types give a constant.
 
-    `copy` is NumPy's, and changes nothing for a Tensor, whose value is never changed in place.
+    The result is a new Tensor also where the dtype is x's already, unless copy=False, or x is a leaf whose gradient is
+    wanted, which is never changed in place.
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> tg.Tensor(2.5).astype(np.float32).dtype
@@ -262,7 +271,9 @@ def astype(x: Any, dtype: Any, copy: bool = True) -> Any:
     if type(x) is not Tensor:
         return x.astype(dtype)
     if dtype.kind == "f":
-        return x if dtype == x.dtype else shapes.astype(x, dtype=dtype)
+        if dtype == x.dtype:  # what may be assigned into is copied, as in NumPy
+            return x if not copy or (x.op is None and x.requires_grad) else _copied(x)
+        return shapes.astype(x, dtype=dtype)
     if dtype.kind not in "iub":
         raise DTypeError(f"astype: dtype {dtype} cannot be differentiated. Use float64 or float32.")
     return leaf(x.value.astype(dtype), requires_grad=False, why="integer")

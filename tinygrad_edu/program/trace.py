@@ -268,6 +268,7 @@ class _Tracing:
     def _nodes(self, roots: Iterable[Any]) -> list[Tensor]:
         """Everything recorded that roots were made from, also by way of untracked arrays, oldest first."""
         waiting: list[Any] = [r for r in roots if type(r) is Tensor]
+        Graph(waiting)  # leads operations to the values they used, where one was assigned into
         seen: set[int] = set()
         nodes: list[Tensor] = []
         while waiting:

@@ -38,10 +38,21 @@ put: Primitive = linear("put", _put, lambda g, _y, _values, index, shape: getite
 scatter: Primitive = linear("scatter", _scatter, lambda g, _y, _values, index, shape: gather(g, index=index))
 
 
+def writable(x: Any, *values: Any) -> Any:
+    """A private copy of x to put values into; where one of these is traced, or complex, so is the copy."""
+    out = np.array(x, subok=True)
+    for v in values:
+        if getattr(v, "is_traced", False) and type(out) is np.ndarray:
+            out = out.view(type(v))
+        if out.dtype.kind == "f" and getattr(v, "dtype", out.dtype).kind == "c":
+            out = out.astype(v.dtype)
+    return out
+
+
 def _assign(x: Any, values: Any, index: Any) -> Any:
-    out = np.array(x)
+    out = writable(x, values)
     out[index] = values
-    return out if out.ndim else out[()]
+    return out if out.ndim or type(out) is not np.ndarray else out[()]
 
 
 def _kept(g: Any, index: Any) -> Any:
@@ -53,3 +64,27 @@ def _kept(g: Any, index: Any) -> Any:
 # x with x[index] = values; the rules of repeated indices are settled by the front door, which forbids them
 assign = linear("assign", _assign, lambda g, _y, _x, _values, index: _kept(g, index),
                 lambda g, _y, _x, _values, index: (getitem if is_basic(index) else gather)(g, index=index))
+
+
+def _assign_each(x: Any, *values: Any, index: tuple[Any, ...], kept: tuple[Any, ...]) -> Any:
+    out = writable(x, *values)
+    for i, v in zip(index, values, strict=True):
+        out[i] = v
+    return out if out.ndim or type(out) is not np.ndarray else out[()]
+
+
+def _assign_each_rule(g: Any, _y: Any, _x: Any, *_values: Any, which: int, index: tuple[Any, ...], kept: tuple[Any, ...]
+                      ) -> Any:
+    if not which:  # of x, what none of them wrote over
+        free = np.ones(_x.shape, bool)
+        for i in index:
+            free[i] = False
+        return g * free
+    own, left = index[which - 1], kept[which - 1]
+    part = (getitem if is_basic(own) else gather)(g, index=own)
+    return part if left is None else part * left
+
+
+# x with x[index[0]] = values[0], x[index[1]] = values[1], and so on: what a loop filled in. kept[k] is the mask of what
+# later ones left of values[k], None where they left all
+assign_each = linear("assign_each", _assign_each, _assign_each_rule, variadic=True)

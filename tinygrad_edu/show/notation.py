@@ -391,6 +391,18 @@ def _write_put(e: Expression, parts: list[Part], in_latex: bool) -> Part:
     return (rf"\mathrm{{{e.head}}}\left( {inner} \right)" if in_latex else f"{e.head}({inner})"), CALL
 
 
+def _write_assign(e: Expression, parts: list[Part], in_latex: bool) -> Part:
+    """assign(x, at [i], v): x with x[i] = v; of several, one after the other."""
+    given: Any = (e.params["index"],) if e.head == "assign" else e.params["index"]
+    if len(given) > len(parts) - 1:  # a picture shows the first, dots, and the last
+        given = (*given[: len(parts) - 3], None, given[-1])
+    inner = [parts[0][0]]
+    for index, part in zip(given, parts[1:], strict=True):
+        at = f"at [{_index(index)}]"
+        inner += [part[0]] if index is None else [rf"\mathrm{{{escaped(at)}}}" if in_latex else at, part[0]]
+    return (rf"\mathrm{{assign}}\left( {', '.join(inner)} \right)" if in_latex else f"assign({', '.join(inner)})"), CALL
+
+
 def _write_sum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
     axis = e.params.get("axis")
     inner = parts[0][0]
@@ -433,6 +445,7 @@ def _write_einsum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
 
 _SPECIAL_FORMS: dict[str, Callable[[Expression, list[Part], bool], Part | None]] = {
     "getitem": _write_getitem, "gather": _write_getitem, "put": _write_put, "scatter": _write_put, "sum": _write_sum,
+    "assign": _write_assign, "assign_each": _write_assign,
     "prod": _write_sum, "mean": _write_sum,
     "absolute": _write_absolute, "constant_power": _write_power, "transpose": _write_transpose, "einsum": _write_einsum,
 }

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..program import Name
-from . import spelling_activations, spelling_linear_algebra
+from . import spelling_activations, spelling_linear_algebra, spelling_selecting, spelling_windows
 from .spelling_kinds import (
     AND,
     CALL,
@@ -469,7 +469,7 @@ def \0one_hot\0(target, classes, axis, dtype=float):
 }
 
 # a family of its own: in a file that imports spelling_kinds
-for _family in (spelling_activations, spelling_linear_algebra,):
+for _family in (spelling_activations, spelling_linear_algebra, spelling_selecting, spelling_windows):
     TABLE.update(_family.TABLE)
     HELPERS.update(_family.HELPERS)
 

@@ -290,6 +290,14 @@ class Writer:
             settings.pop("shape", None)
             shown = f"at [{index}]"
             inner.append(rf"\mathrm{{{escaped(shown)}}}" if self.in_latex else shown)
+        if head in ("assign", "assign_each"):
+            given = settings.pop("index")
+            settings.pop("kept", None)
+            pairs = [inner[0]]
+            for i, value in zip((given,) if head == "assign" else given, inner[1:], strict=True):
+                shown = f"at [{_index(i)}]"
+                pairs += [rf"\mathrm{{{escaped(shown)}}}" if self.in_latex else shown, value]
+            head, inner = "assign", pairs
         function, in_latex = _FUNCTIONS.get(head, (head, ""))
         for key, value in settings.items():
             if value is None or value is False or key in ("shape", "keepdims", "dtype", "ddof"):
