@@ -15,7 +15,7 @@ from zoo_linear_algebra import OF_MATRICES
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.backprop import fit
-from tinygrad_edu.rules import TABLE
+from tinygrad_edu.rules import TABLE, windows
 from tinygrad_edu.tensor import leaf
 
 ALL = pytest.mark.parametrize("sample", [pytest.param(s, id=str(s)) for s in SAMPLES])
@@ -351,6 +351,9 @@ def test_layout_in_memory_does_not_matter(sample: Sample) -> None:
 def test_every_primitive_has_samples() -> None:
     assert {s.name for s in SAMPLES} == set(TABLE)
 
+# (batch, channels, *space): three axes at least
+WINDOWS = {name for name, op in TABLE.items() if op in vars(windows).values()}
+
 
 def test_every_primitive_is_shown_on_the_shapes_that_matter() -> None:
     """Scalars, vectors, matrices and empty arrays, for every primitive that has them."""
@@ -362,9 +365,9 @@ def test_every_primitive_is_shown_on_the_shapes_that_matter() -> None:
             empty[s.name] |= not np.size(s.operands[i])
         empty[s.name] |= not np.size(s.call(*s.values()))
     along_an_axis = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "roll", "concatenate", "transpose", "pad",
-                     "matmul", "scatter", "sum_to", "class_cross_entropy", *OF_MATRICES}
+                     "matmul", "scatter", "sum_to", "class_cross_entropy", *OF_MATRICES, *WINDOWS}
     assert {name for name, seen in ranks.items() if 0 not in seen} - along_an_axis == set()
-    assert not [name for name, seen in ranks.items() if not seen & {1, 2}]
+    assert not [name for name, seen in ranks.items() if not seen & {1, 2} and name not in WINDOWS]
     assert not [name for name, seen in empty.items() if not seen]
 
 
@@ -375,8 +378,9 @@ def test_samples_have_names_of_their_own() -> None:
 def test_every_operand_has_a_rule() -> None:
     """One rule per operand; None only where there is nothing to differentiate."""
     without = {name: [i for i, rule in enumerate(op.rules) if rule is None] for name, op in TABLE.items()}
-    assert {name: places for name, places in without.items() if places} == {"where": [0], "gate": [1],
-        "eigh_values": [0], "eig_values": [0], "svd_values": [0]}
+    assert {name: places for name, places in without.items() if places} == {
+        "where": [0], "gate": [1],
+        "eigh_values": [0], "eig_values": [0], "svd_values": [0], "mean_of_ties": [1, 2], "share_of_windows": [1, 2]}
     for sample in SAMPLES:
         assert len(sample.op.rules_for(len(sample.operands))) == len(sample.operands), sample
 

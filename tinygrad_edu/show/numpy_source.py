@@ -198,7 +198,8 @@ class _Writer:
             self.shapes[examples.name], self.dtypes[examples.name] = (), np.dtype(np.int64)
         self.rows = (any_order(program) if course else order_of(program, values)).rows
         self.returned = {out for out in program.outputs.values() if isinstance(out, Name)}
-        self.single = all(np.dtype(line.dtype) in (np.float64, np.bool_, np.int64) for line in program.lines)
+        self.single = all(np.dtype(line.dtype) in (np.float64, np.bool_, np.int64) for line in program.lines) and not any(
+            isinstance(x, np.float32) for line in program.lines for x in line.operands)
         self.reserved: set[str] = set()
 
     # -- the whole
@@ -496,6 +497,8 @@ class _Writer:
             exact = bool(weak - {x.dtype}) or (x.dtype != np.float64 and not weak)
             if not others:
                 exact = not self.single
+        elif isinstance(x, np.integer):  # as strong as an array of its type: with float32 it makes float64
+            exact = any(self.dtypes[a] == np.float32 for a in line.operands if isinstance(a, Name))
         return number(x, exact)
 
     def _parameter(self, x: Any) -> str:
@@ -764,6 +767,16 @@ def _loose_at_top(text: str) -> bool:
     return False
 
 
+def _closes(text: str) -> int:
+    """Where the first bracket closes."""
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c in "([{") - (c in ")]}")
+        if not depth and c in ")]}":
+            return i
+    return -1
+
+
 def _wrapped(text: str, indent: int = 4) -> list[str]:
     """A statement on as many lines as it needs, broken inside brackets."""
     room = WIDTH - indent
@@ -772,15 +785,14 @@ def _wrapped(text: str, indent: int = 4) -> list[str]:
     if "(" not in text and "[" not in text and text.startswith("return "):
         text = f"return ({text[7:]})"
     head, equals, value = text.partition(" = ")
-    if equals and value.startswith("np.array([["):
-        rows = value.split("], [")
-        rows = [row + "]," if i < len(rows) - 1 else row for i, row in enumerate(rows)]
+    if equals and value.startswith("np.array([[") and _closes(value) == len(value) - 1:
+        body, end = value.rsplit("]]", 1)
+        rows = [row + "]," for row in body.split("], [")]
         first = rows[0].removeprefix("np.array(")
         laid = [f"{head} = np.array([", *_wrapped("    " + first[1:], indent)]
         for row in rows[1:]:
             laid += _wrapped("    [" + row, indent)
-        laid[-1], end = laid[-1].rsplit("]]", 1)
-        return [*laid[:-1], laid[-1] + "],", "]" + end]
+        return [*laid, "]" + end]
     if equals and head.isidentifier() and _loose_at_top(value):
         text = f"{head} = ({value})"
     lines: list[str] = []
