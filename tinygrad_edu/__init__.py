@@ -245,8 +245,8 @@ from .ops import (  # the functions with NumPy's names
     zeros,
     zeros_like,
 )
-from .recompute import checkpoint
 from .ops import linear_algebra as linalg
+from .recompute import checkpoint
 from .tensor import Tensor
 
 if TYPE_CHECKING:

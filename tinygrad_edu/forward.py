@@ -66,6 +66,8 @@ def _tangent(node: Tensor, moved: list[Any], record: bool, frozen: bool = False)
     on_tensors = record and not frozen
     args = node.args if on_tensors else [a.value if type(a) is Tensor else a for a in node.args]
     y = node if on_tensors else node.value
+    if op.tangent is not None:
+        return op.tangent(moved, y, args, params)
     rules = op.rules_for(len(args)) if op.variadic else op.rules
     total = None
     for i, t in enumerate(moved):
@@ -112,7 +114,7 @@ def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: Sequence[Any], y:
 def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
     op, params, value = node.op, node.params or {}, node.value
     assert op is not None
-    if op.kind == "pointwise":
+    if op.kind == "pointwise" and op.tangent is None:
         args = [a.value if type(a) is Tensor else a for a in node.args]
         total = None
         for rule, t in zip(op.rules_for(len(args)), moved, strict=True):
