@@ -130,6 +130,7 @@ class Program:
     gradients: dict[str, Name] = field(default_factory=dict)  # "dZ" -> the value it is the gradient of, newest first
     numbers: dict[str, Any] = field(default_factory=dict)  # numbers the function had in variables: m, learning rates
     skipped: tuple[int, ...] = ()  # which of the flattened arguments were settings, not arrays
+    derived: frozenset[str] = frozenset()  # constants that the engine made: nobody else holds them
 
     def __str__(self) -> str:
         text = [f"{self.name}({', '.join(x.name for x in self.inputs)}):"]

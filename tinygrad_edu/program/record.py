@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from .. import modes
+from ..backprop import Graph
 from ..calculus import flatten
 from ..errors import TraceError
 from ..modes import always_record
@@ -142,6 +143,7 @@ class Recording:
         self._name(nodes)
         self.lines: list[Line] = []
         self.constants: dict[Name, Any] = {}
+        self.derived: set[str] = set()
         self.sources: dict[int, Any] = {}
         self.kept: list[Any] = []  # what ids are looked up by must stay alive
         self.draws = [made for x in self.inputs if isinstance(x, Draws) for made in x.lines]
@@ -153,12 +155,14 @@ class Recording:
         for i, r in enumerate(self.results):
             outputs[f"result{i}"] = self._operand(r) if isinstance(r, (Tensor, ndarray, np.generic)) else _Static(r)
         inputs = tuple(Input(self.names.of[id(t)], getattr(t, "shape", ()), getattr(t, "dtype", None)) for t in self.inputs)
-        program = Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(outputs))
+        program = Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(outputs),
+                          derived=frozenset(self.derived))
         return Recorded(program, [_plain(r) for r in self.results], self.rebuild, {})
 
     def _nodes(self) -> list[Tensor]:
         """Everything the results were made from, oldest first."""
         waiting: list[Any] = [r for r in self.results if isinstance(r, (Tensor, Traced))]
+        Graph([r for r in waiting if type(r) is Tensor])  # leads operations to the values they used, see versions
         seen: set[int] = set()
         nodes: list[Tensor] = []
         while waiting:
@@ -199,9 +203,11 @@ class Recording:
 
     def _operand(self, a: Any) -> Any:
         """A name or a literal."""
+        derived = False
         if type(a) is Tensor:
             if id(a) in self.names.of:
                 return self.names.of[id(a)]
+            derived = a.op is None and (a.params or {}).get("why") == "constants"
             a = a.value
         if isinstance(a, Draws):
             return self.names.of[id(a)]
@@ -217,6 +223,8 @@ class Recording:
         if id(a) not in self.sources:
             name = self.names.short(a, "c")
             self.constants[name] = np.asarray(a)
+            if derived:
+                self.derived.add(str(name))
             self.sources[id(a)] = name
             self.kept.append(a)
         return self.sources[id(a)]

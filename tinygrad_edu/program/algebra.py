@@ -1,0 +1,204 @@
+"""Passes that rewrite arithmetic: what is multiplied by one, spread only to be combined, or computed the long way round.
+
+Each is a small function, program to program, and keeps the meaning of every number; the last digit may differ where a
+pass says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..rules import pointwise
+from .expand import LESS_ONE, ufunc_of
+from .program import Line, Name, Program, names_in, renamed
+from .traced import as_primitive
+
+ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE = (
+    pointwise.add, pointwise.subtract, pointwise.multiply, pointwise.divide, pointwise.negative)
+
+
+def shapes_of(program: Program) -> dict[str, tuple[int, ...]]:
+    """The shape of every value, by name."""
+    found: dict[str, tuple[int, ...]] = {x.name: tuple(x.shape) for x in program.inputs}
+    found |= {name: np.shape(value) for name, value in program.constants.items()}
+    return found | {line.name: tuple(line.shape) for line in program.lines}
+
+
+def dtypes_of(program: Program) -> dict[str, Any]:
+    """The dtype of every value, by name."""
+    found: dict[str, Any] = {x.name: None if x.dtype is None else np.dtype(x.dtype) for x in program.inputs}
+    found |= {name: value.dtype for name, value in program.constants.items()}
+    return found | {line.name: np.dtype(line.dtype) for line in program.lines}
+
+
+def uses_of(program: Program) -> dict[str, int]:
+    """How often every value is read, results included."""
+    counts: dict[str, int] = {}
+    for line in program.lines:
+        for name in line.uses():
+            counts[name] = counts.get(name, 0) + 1
+    for out in program.outputs.values():
+        for name in names_in(out):
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def with_lines(program: Program, lines: Iterable[Line], by: dict[str, Any] | None = None) -> Program:
+    """The program with these lines, and names replaced in its results."""
+    outputs = {k: renamed(v, by) for k, v in program.outputs.items()} if by else program.outputs
+    return replace(program, lines=tuple(lines), outputs=outputs)
+
+
+def reworded(line: Line, by: dict[str, Any]) -> Line:
+    """The line with names replaced."""
+    if not by or not any(name in by for name in line.uses()):
+        return line
+    return replace(line, operands=tuple(renamed(x, by) for x in line.operands),
+                   params={k: renamed(v, by) for k, v in line.params.items()})
+
+
+def is_entrywise(line: Line) -> bool:
+    """Whether a line is one NumPy ufunc, entry by entry, or a choice of entries."""
+    return (ufunc_of(line.op) is not None and not line.params) or line.op is pointwise.gate or line.op.name == "where"
+
+
+# ---------------------------------------------------------------- spreading
+
+def spread_late(program: Program) -> Program:
+    """An entrywise operation spreads its operands itself, so they need not be spread before it."""
+    shapes = shapes_of(program)
+    narrow: dict[str, Any] = {}  # a spread value -> what it was spread from
+    lines = []
+    for name, value in program.constants.items():
+        if value.ndim and value.dtype.kind == "f" and value.size and name in program.derived and (
+                value.size == 1 or np.all(value == value.flat[0])):
+            narrow[name] = value.dtype.type(value.flat[0])
+    for line in program.lines:
+        if line.op.name == "broadcast_to" and line.kind != "output":
+            source = line.operands[0]
+            narrow[line.name] = narrow.get(source, source) if isinstance(source, Name) else source
+        elif line.op.name == "reshape" and isinstance(line.operands[0], Name):
+            source = narrow.get(line.operands[0])
+            if source is not None and not _shape(source, shapes):
+                narrow[line.name] = source
+        elif is_entrywise(line) and any(isinstance(x, Name) and x in narrow for x in line.operands):
+            operands = list(line.operands)
+            for i, x in enumerate(operands):
+                if isinstance(x, Name) and x in narrow:
+                    tried = [*operands[:i], narrow[x], *operands[i + 1 :]]
+                    if np.broadcast_shapes(*[_shape(y, shapes) for y in tried]) == tuple(line.shape):
+                        operands = tried
+            line = replace(line, operands=tuple(operands))
+        lines.append(line)
+    return with_lines(program, lines)
+
+
+def _shape(x: Any, shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
+    return shapes.get(x, ()) if isinstance(x, Name) else np.shape(x)
+
+
+# ---------------------------------------------------------------- ones, signs, factors
+
+def simplify(program: Program) -> Program:
+    """x·1, x/1 and −(−x) as x; a + (−b) as a − b; a number times a number times x as one product.
+
+    Two numbers are multiplied with each other first, which may move the last digit of the result.
+    """
+    shapes, dtypes = shapes_of(program), dtypes_of(program)
+    uses = uses_of(program)
+    made: dict[str, Line] = {}
+    by: dict[str, Any] = {}
+    lines: list[Line] = []
+    for line in program.lines:
+        line = reworded(line, by)
+        for rule in _RULES:
+            found = rule(line, made, shapes, uses)
+            if found is None:
+                continue
+            if isinstance(found, Line):
+                line = found
+            elif _shape(found, shapes) == tuple(line.shape) and dtypes.get(found) == line.dtype and not line.named:
+                by[line.name] = found
+                break
+        if line.name not in by:
+            made[line.name] = line
+            lines.append(line)
+    return with_lines(program, lines, by)
+
+
+def _number(x: Any) -> bool:
+    return not isinstance(x, Name) and np.ndim(x) == 0 and not isinstance(x, (bool, np.bool_)) and isinstance(
+        x, (int, float, np.number))
+
+
+def _of_one(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+    if line.op is MULTIPLY:
+        for x, other in (line.operands, line.operands[::-1]):
+            if _number(x) and x == 1 and isinstance(other, Name):
+                return other
+    if line.op is DIVIDE and _number(line.operands[1]) and line.operands[1] == 1 and isinstance(line.operands[0], Name):
+        return line.operands[0]
+    return None
+
+
+def _signs(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+    def negated(x: Any) -> Any:
+        inner = made.get(x) if isinstance(x, Name) else None
+        return inner.operands[0] if inner is not None and inner.op.forward is NEGATIVE.forward else None
+
+    if line.op.forward is NEGATIVE.forward:
+        return negated(line.operands[0])
+    if line.op is ADD:
+        a, b = line.operands
+        if negated(b) is not None:
+            return replace(line, op=SUBTRACT, operands=(a, negated(b)))
+        if negated(a) is not None:
+            return replace(line, op=SUBTRACT, operands=(b, negated(a)))
+    if line.op is SUBTRACT and negated(line.operands[1]) is not None:
+        return replace(line, op=ADD, operands=(line.operands[0], negated(line.operands[1])))
+    return None
+
+
+def _factors(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+    """c · (d · x) with numbers c and d, the inner product used once."""
+    if line.op is not MULTIPLY:
+        return None
+    for c, x in (line.operands, line.operands[::-1]):
+        inner = made.get(x) if isinstance(x, Name) else None
+        if _number(c) and inner is not None and uses.get(x) == 1 and not inner.named:
+            if inner.op is MULTIPLY:
+                for d, y in (inner.operands, inner.operands[::-1]):
+                    if _number(d) and isinstance(y, Name):
+                        return replace(line, operands=(_product(c, d, line.dtype), y))
+            if inner.op is DIVIDE and _number(inner.operands[1]) and isinstance(inner.operands[0], Name):
+                return replace(line, operands=(_product(c, 1 / inner.operands[1], line.dtype), inner.operands[0]))
+    return None
+
+
+def _product(c: Any, d: Any, dtype: Any) -> Any:
+    """A factor that leaves the dtype of what it multiplies alone."""
+    return float(c) * float(d) if np.dtype(dtype).kind == "f" else c * d
+
+
+def _less_one_hot(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+    """softmax − one-hot takes one from one entry of each row."""
+    if line.op is not SUBTRACT or not isinstance(line.operands[1], Name):
+        return None
+    hot = made.get(line.operands[1])
+    if hot is not None and hot.op.name == "one_hot" and hot.params["axis"] == 1 and hot.shape == line.shape and isinstance(
+            line.operands[0], Name) and shapes[line.operands[0]] == line.shape and len(line.shape) == 2:
+        return replace(line, op=LESS_ONE, operands=(line.operands[0], hot.operands[0]), params={})
+    return None
+
+
+_RULES: tuple[Callable[..., Any], ...] = (_of_one, _signs, _factors, _less_one_hot)
+
+
+# ---------------------------------------------------------------- numbers from arrays
+
+__all__ = ["as_primitive", "dtypes_of", "is_entrywise", "reworded", "shapes_of", "simplify", "spread_late", "uses_of",
+           "with_lines"]

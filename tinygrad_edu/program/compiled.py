@@ -1,0 +1,125 @@
+"""From a recording to a callable: the passes in order, the printed code, and the quick way in for arguments seen before."""
+
+from __future__ import annotations
+
+import linecache
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from . import passes
+from .algebra import simplify, spread_late
+from .emit import Code, Emitter, instantiate
+from .expand import expand
+from .program import Program
+from .record import Recorded
+
+Pass = Callable[[Program], Program]
+
+# In order. Those marked True may move the last digit of a result; the others change no number.
+PASSES: tuple[tuple[str, Pass, bool], ...] = (
+    ("forward_names", passes.forward_names, False),
+    ("spread_late", spread_late, False),
+    ("expand", expand, False),
+    ("fold_constants", passes.fold_constants, False),
+    ("simplify", simplify, True),
+    ("share", passes.share, False),
+    ("simplify", simplify, True),
+    ("share", passes.share, False),
+    ("drop_unused", passes.drop_unused, False),
+)
+PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in PASSES] + ["plan_memory"]))
+
+
+def optimised(program: Program, without: Iterable[str] = ()) -> Program:
+    """The program after all passes but those in `without`."""
+    off = set(without)
+    for name, step, _ in PASSES:
+        if name not in off:
+            program = step(program)
+    return program
+
+
+@dataclass
+class Compiled:
+    """One compiled signature of a function.
+
+    run : takes the tuple of positional arguments; gives the result, or MISS where they do not have this signature.
+    step : takes the flattened arrays, and gives the tuple of flattened results. source : the code that runs.
+    """
+
+    program: Program
+    code: Code
+    source: str
+    step: Instances
+    seconds: float
+
+
+_count = 0
+
+
+def compiled(recorded: Recorded, without: Sequence[str] = ()) -> Compiled:
+    """Make a recording into code, and the code into a function."""
+    global _count
+    start = time.perf_counter()
+    program = optimised(recorded.program, without)
+    code = Emitter(program, "plan_memory" not in without).code()
+    _count += 1
+    name = f"<jit {program.name} {_count}>"
+    linecache.cache[name] = (len(code.text), None, code.text.splitlines(keepends=True), name)
+    step = Instances(code, name)
+    return Compiled(program, code, code.text, step, time.perf_counter() - start)
+
+
+class Instances:
+    """As many instances of a step, each with memory of its own, as threads call it at once."""
+
+    def __init__(self, code: Code, name: str) -> None:
+        self.code, self.name = code, name
+        self.free: list[Callable[..., Any]] = [instantiate(code, name)]
+
+    def another(self) -> Callable[..., Any]:
+        """One more instance, for a call that finds all others busy."""
+        return instantiate(self.code, self.name)
+
+    def __call__(self, *arrays: Any) -> Any:
+        try:
+            step = self.free.pop()  # list.pop is atomic
+        except IndexError:
+            step = self.another()
+        try:
+            return step(*arrays)
+        finally:
+            self.free.append(step)
+
+
+# ---------------------------------------------------------------- the nest of arguments and results, as code
+
+
+def describe(x: Any) -> Any:
+    """What a compiled signature is looked up by: how the arguments nest, shapes and dtypes of arrays, other values."""
+    kind = type(x)
+    if kind is ndarray:
+        return x.shape, x.dtype.str
+    if kind is float:
+        return "float"
+    if kind is tuple or kind is list:
+        if kind is list and x and all(isinstance(item, (int, float)) for item in x):
+            return "numbers", len(x)
+        return (kind.__name__, *[describe(item) for item in x])
+    if kind is dict:
+        return ("dict", *[(key, describe(item)) for key, item in x.items()])
+    if isinstance(x, np.floating):
+        return "scalar", x.dtype.str
+    if isinstance(x, np.random.Generator):
+        return "generator"
+    if isinstance(x, ndarray) or hasattr(x, "requires_grad"):
+        return kind, x.shape, x.dtype.str
+    return kind, x
+
+
+__all__ = ["PASSES", "PASS_NAMES", "Compiled", "compiled", "describe", "optimised"]

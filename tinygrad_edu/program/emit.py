@@ -1,0 +1,431 @@
+"""A program as the source of a Python function: NumPy calls that write into memory planned beforehand.
+
+Every array in between gets a place in memory, used again as soon as nothing needs what is there; views are made once;
+what is returned is made anew on every call, so that nobody holds the function's own memory.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..rules.indexing import is_basic
+from .algebra import dtypes_of, shapes_of
+from .expand import LESS_ONE, PICK, ufunc_of
+from .program import Line, Name, Program, names_in
+
+ALIGNMENT = 64  # bytes; what vector instructions like
+INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "less": "<", "greater_equal": ">=",
+         "less_equal": "<=", "equal": "==", "not_equal": "!="}
+
+
+@dataclass
+class Code:
+    """The source of a compiled function.
+
+    text : Python code of a function `build(**held)` that allocates and returns the step. held : the objects it is given:
+    captured arrays, and functions without a NumPy name. memory : bytes that are kept between calls. unplanned : bytes that
+    would be allocated in every call without a plan. calls : NumPy calls in a step.
+    """
+
+    text: str
+    held: dict[str, Any]
+    memory: int
+    unplanned: int
+    calls: int
+    owners: list[str] = field(default_factory=list)
+
+
+class Emitter:
+    """One program on its way to source."""
+
+    def __init__(self, program: Program, plan_memory: bool = True) -> None:
+        self.program = program
+        self.plan_memory = plan_memory
+        self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
+        self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
+        self.held: dict[str, Any] = dict(program.constants)
+        self.functions: dict[str, str] = {}  # what the step calls, by the name it has there
+        self.prologue: list[str] = []
+        self.body: list[str] = []
+        self.numbers: dict[Any, str] = {}
+        self.calls = 0
+        self.taken = {*(x.name for x in program.inputs), *program.constants, *self.line_of, "np"}
+        self.results = {name for out in program.outputs.values() for name in names_in(out)}
+        self._roots()
+        self._lifetimes()
+
+    # -- what shares memory with what, and for how long
+
+    def _roots(self) -> None:
+        """For every value the one whose memory it is a view of."""
+        self.root: dict[str, str] = {str(x.name): str(x.name) for x in self.program.inputs}
+        self.root |= {str(name): str(name) for name in self.program.constants}
+        self.contiguous = {str(x.name): False for x in self.program.inputs}
+        self.contiguous |= {str(name): bool(value.flags.c_contiguous) for name, value in self.program.constants.items()}
+        for line in self.program.lines:
+            name = str(line.name)
+            source = line.operands[0] if line.operands and isinstance(line.operands[0], Name) else None
+            viewed = source is not None and self._is_view(line)
+            self.root[name] = self.root[source] if viewed and source is not None else name
+            self.contiguous[name] = not viewed or (line.op.name == "reshape")
+
+    def _is_view(self, line: Line) -> bool:
+        op, source = line.op.name, line.operands[0]
+        if not line.shape:
+            return False
+        if op in ("transpose", "identity"):
+            return True
+        if op == "getitem":
+            return is_basic(line.params["index"])
+        if op == "reshape":
+            return self.contiguous[source]
+        return op == "broadcast_to" and self.shapes[source] != ()
+
+    def _lifetimes(self) -> None:
+        self.last: dict[str, int] = {}
+        for i, line in enumerate(self.program.lines):
+            for name in line.uses():
+                self.last[self.root[name]] = i
+        for name in self.results:
+            self.last[self.root[name]] = len(self.program.lines)
+        self.returned_roots = {self.root[name] for name in self.results}
+
+    # -- memory
+
+    def _place(self, line: Line, i: int, dying: Sequence[str]) -> str | None:
+        """The name of the planned memory that a line's result goes to; None where it is made anew."""
+        name = str(line.name)
+        if not self.plan_memory or name in self.returned_roots or not line.shape:
+            return None
+        size = math.prod(line.shape) * np.dtype(line.dtype).itemsize
+        if not size:
+            return None
+        for other in dying:  # its own operand's memory, entry over entry
+            if self.shapes[other] == line.shape and self.dtypes[other] == line.dtype and other in self.slot:
+                self.slot[name] = self.slot.pop(other)
+                self.placed[name] = self.slot[name]
+                if other in self.view_name:
+                    self.view_name[name] = self.view_name[other]
+                self.prologue.append(f"{name} = {other}")
+                return name
+        fitting = [k for k in self.free if size <= self.slot_size[k] <= max(4 * size, 4096)]
+        if fitting:
+            slot = min(fitting, key=lambda k: (self.slot_size[k], -self.free.index(k)))
+            self.free.remove(slot)
+        else:
+            slot = len(self.slot_size)
+            self.slot_size.append(-(-size // ALIGNMENT) * ALIGNMENT)
+        self.slot[name] = slot
+        self.placed[name] = slot
+        dtype, shape = np.dtype(line.dtype).name, _shape_text(line.shape)
+        self.prologue.append(f"{name} = memory({slot}, {shape}, {self._np(dtype)})")
+        return name
+
+    def _release(self, i: int) -> None:
+        for name, slot in list(self.slot.items()):
+            if self.last.get(name, -1) <= i:
+                del self.slot[name]
+                self.free.append(slot)
+
+    # -- writing
+
+    def code(self) -> Code:
+        self.slot: dict[str, int] = {}
+        self.placed: dict[str, int] = {}
+        self.view_name: dict[str, str] = {}
+        self.free: list[int] = []
+        self.slot_size: list[int] = []
+        self.static: set[str] = {str(name) for name in self.program.constants}  # made once, before the first step
+        unplanned = 0
+        for i, line in enumerate(self.program.lines):
+            unplanned += math.prod(line.shape) * np.dtype(line.dtype).itemsize if line.shape else 0
+            self._write(line, i)
+            self._release(i)
+        returned = ", ".join(self._result(out) for out in self.program.outputs.values())
+        return Code(self._text(returned), self.held, sum(self.slot_size), unplanned, self.calls)
+
+    def _result(self, out: Any) -> str:
+        if isinstance(out, Name):
+            root = self.root[out]
+            if root != out or out in self.program.constants or any(out == x.name for x in self.program.inputs):
+                shape = self.shapes[out]
+                return f"{out}.copy()" if shape else str(out)
+            return str(out)
+        return self._object(getattr(out, "value", out))
+
+    def _text(self, returned: str) -> str:
+        arguments = ", ".join(str(x.name) for x in self.program.inputs)
+        lines = [f"def build({', '.join(self.held)}):"]
+        if self.slot_size:
+            lines.append("    memory = allocate((" + ", ".join(map(str, self.slot_size)) + ",))")
+        lines += [f"    {name} = {what}" for name, what in self.functions.items()]
+        lines += [f"    {name} = {text}" for text, name in self.number_lines()]
+        lines += [f"    {text}" for text in self.prologue]
+        lines += ["", f"    def step({arguments}):"]
+        lines += [f"        {text}" for text in self.body]
+        lines += [f"        return {returned}{',' if len(self.program.outputs) == 1 else ''}", "", "    return step", ""]
+        return "\n".join(lines)
+
+    def number_lines(self) -> Iterable[tuple[str, str]]:
+        for (text, dtype), name in self.numbers.items():
+            yield (f"np.array({text}, {self._np(dtype)})", name)
+
+    @staticmethod
+    def _np(dtype: str) -> str:
+        return "bool" if dtype == "bool" else f"np.{dtype}"
+
+    def _function(self, wanted: str, what: str) -> str:
+        """A local name for something the step calls."""
+        name, k = wanted, 2
+        while (name in self.taken or keyword.iskeyword(name)) and self.functions.get(name) != what:
+            name, k = f"{wanted}_{k}", k + 1
+        self.functions[name] = what
+        self.taken.add(name)
+        return name
+
+    def _object(self, x: Any) -> str:
+        """Text for a setting; what has none is handed to build()."""
+        if x is None or isinstance(x, (bool, int, str)) or (isinstance(x, float) and math.isfinite(x) and type(x) is float):
+            return repr(x)
+        if isinstance(x, Name):
+            return str(x)
+        if type(x) is tuple:
+            inner = ", ".join(self._object(item) for item in x)
+            return f"({inner},)" if len(x) == 1 else f"({inner})"
+        if type(x) is list:
+            return f"[{', '.join(self._object(item) for item in x)}]"
+        if type(x) is slice:
+            return f"slice({self._object(x.start)}, {self._object(x.stop)}, {self._object(x.step)})"
+        if x is Ellipsis:
+            return "..."
+        for name, known in self.held.items():
+            if known is x:
+                return name
+        name, k = "held1", 2
+        while name in self.held or name in self.taken:
+            name, k = f"held{k}", k + 1
+        self.held[name] = x
+        return name
+
+    def _operand(self, x: Any, line: Line) -> str:
+        """A name, or a number: beside arrays as an array of its own, which NumPy takes faster."""
+        if isinstance(x, Name):
+            return str(x)
+        if isinstance(x, (int, float, np.generic)) and not isinstance(x, (bool, np.bool_)):
+            if not line.shape:
+                return self._object(x.item() if isinstance(x, np.float64) else x)
+            others = [self.dtypes[y] for y in line.operands if isinstance(y, Name) and self.dtypes[y] is not None]
+            own = np.dtype(x.dtype) if isinstance(x, np.generic) else None
+            kinds = {str(d) for d in others}
+            if len(kinds) == 1 and others[0].kind == "f" and (own is None or own == others[0] or own.kind in "iu"):
+                value = float(x)
+                text = repr(value) if math.isfinite(value) else f'float("{value}")'
+                key = (text, str(others[0]))
+                if key not in self.numbers:
+                    name = f"n{len(self.numbers) + 1}"
+                    while name in self.taken:
+                        name += "_"
+                    self.taken.add(name)
+                    self.numbers[key] = name
+                return self.numbers[key]
+        return self._object(x)
+
+    def _index(self, index: Any) -> str:
+        parts = index if type(index) is tuple else (index,)
+        texts = []
+        for p in parts:
+            if type(p) is slice:
+                text = ":".join("" if v is None else repr(v) for v in (p.start, p.stop))
+                texts.append(text if p.step is None else f"{text}:{p.step}")
+            elif p is None:
+                texts.append("None")
+            else:
+                texts.append(self._object(p))
+        return ", ".join(texts) + ("," if len(parts) == 1 and type(index) is tuple and type(parts[0]) is not slice else "")
+
+    def _write(self, line: Line, i: int) -> None:
+        name = str(line.name)
+        view = self._view(line)
+        if view is not None:
+            source = line.operands[0]
+            if source in self.static and not any(n not in self.static for n in line.uses()):
+                self.prologue.append(f"{name} = {view}")
+                self.static.add(name)
+            else:
+                self.body.append(f"{name} = {view}")
+            return
+        writer = WRITERS.get(line.op.name)
+        if writer is None and ufunc_of(line.op) is not None and not line.params:
+            writer = _ufunc
+        if writer is None and line.op.name.endswith(".reduce"):
+            writer = _reduce
+        text = writer(self, line, i) if writer is not None else None
+        if text is None:
+            text = self._call(line)
+        self.body.append(text)
+
+    def out(self, line: Line, i: int, over: Sequence[Any] = ()) -> str | None:
+        """Where the result goes: over an operand that is not needed any more, to planned memory, or None for anew."""
+        dying = [str(x) for x in over if isinstance(x, Name) and self.root[x] == x and self.last.get(x) == i]
+        place = self._place(line, i, dying)
+        if place is not None:
+            self.static.add(place)
+        return place
+
+    def _view(self, line: Line) -> str | None:
+        if self.root[str(line.name)] == line.name and line.op.name not in ("identity",):
+            return None
+        source, op = line.operands[0], line.op.name
+        if op == "identity":
+            return str(source)
+        if op == "transpose":
+            axes = line.params.get("axes")
+            return f"{source}.T" if axes is None or len(axes) == 2 else f"{source}.transpose({axes!r})"
+        if op == "reshape":
+            return f"{source}.reshape({_shape_text(line.shape)})"
+        if op == "broadcast_to":
+            return f"np.broadcast_to({source}, {_shape_text(line.shape)})"
+        return f"{source}[{self._index(line.params['index'])}]"
+
+    def _call(self, line: Line) -> str:
+        """Any primitive at all, as one call of its function."""
+        self.calls += 1
+        op = line.op
+        if op.kind == "draw":
+            generator, *rest = line.operands
+            settings = [self._object(x) for x in rest] + [f"{k}={self._object(v)}" for k, v in line.params.items()]
+            return f"{line.name} = {generator}.{op.name}({', '.join(settings)})"
+        name = self._function(_identifier(op.name), self._held_function(op.forward))
+        settings = [self._operand(x, line) if not isinstance(x, tuple) else self._object(x) for x in line.operands]
+        settings += [f"{k}={self._object(v)}" for k, v in line.params.items()]
+        return f"{line.name} = {name}({', '.join(settings)})"
+
+    def _held_function(self, function: Any) -> str:
+        if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is function:
+            return f"np.{function.__name__}"
+        return self._object(function)
+
+
+def _identifier(text: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in text)
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
+
+
+# ---------------------------------------------------------------- one operation each
+
+def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
+    ufunc = ufunc_of(line.op)
+    assert ufunc is not None
+    operands = [e._operand(x, line) for x in line.operands]
+    if not line.shape and ufunc.__name__ in INFIX and any(isinstance(x, Name) for x in line.operands):
+        return f"{line.name} = {operands[0]} {INFIX[ufunc.__name__]} {operands[1]}"
+    if not line.shape and ufunc is np.negative:
+        return f"{line.name} = -{operands[0]}"
+    e.calls += 1
+    name = e._function(ufunc.__name__, f"np.{ufunc.__name__}")
+    out = e.out(line, i, line.operands)
+    if out is None:
+        return f"{line.name} = {name}({', '.join(operands)})"
+    how = f"out={out}" if ufunc in (np.maximum, np.minimum) else out
+    return f"{name}({', '.join(operands)}, {how})"
+
+
+def _reduce(e: Emitter, line: Line, i: int) -> str | None:
+    ufunc, _, _ = line.op.name.partition(".")
+    x, axis, keepdims = line.operands[0], line.params.get("axis"), line.params.get("keepdims", False)
+    if not isinstance(x, Name):
+        return None
+    e.calls += 1
+    name = e._function(f"{ufunc}_reduce", f"np.{ufunc}.reduce")
+    axis = axis[0] if axis is not None and len(axis) == 1 else axis
+    out = e.out(line, i)
+    if out is None:
+        kept = ", keepdims=True" if keepdims else ""
+        return f"{line.name} = {name}({x}, {axis!r}{kept})"
+    kept = ", True" if keepdims else ""
+    return f"{name}({x}, {axis!r}, None, {out}{kept})"
+
+
+def _matmul(e: Emitter, line: Line, i: int) -> str | None:
+    a, b = line.operands
+    if not isinstance(a, Name) or not isinstance(b, Name) or not line.shape and len(e.shapes[a]) > 1:
+        return None
+    same = e.dtypes[a] == e.dtypes[b] == np.dtype(line.dtype) and np.dtype(line.dtype).kind == "f"
+    e.calls += 1
+    flat = len(e.shapes[a]) <= 2 and len(e.shapes[b]) <= 2
+    name = e._function("dot", "np.dot") if flat else e._function("matmul", "np.matmul")
+    out = e.out(line, i) if same and line.shape else None
+    return f"{line.name} = {name}({a}, {b})" if out is None else f"{name}({a}, {b}, {out})"
+
+
+def _gate(e: Emitter, line: Line, i: int) -> str | None:
+    return None
+
+
+def _less_one(e: Emitter, line: Line, i: int) -> str | None:
+    x, index = line.operands
+    e.calls += 2
+    rows = e._function(f"rows{line.shape[0]}", f"np.arange({line.shape[0]})")
+    out = e.out(line, i, (x,))
+    if out is None:
+        first = f"{line.name} = {x}.copy()"
+    else:
+        over = e.prologue and e.prologue[-1] == f"{out} = {x}"
+        first = "" if over else f"{e._function('copyto', 'np.copyto')}({out}, {x})"
+    return "; ".join(part for part in (first, f"{line.name}[{rows}, {index}] -= 1") if part)
+
+
+def _pick(e: Emitter, line: Line, i: int) -> str | None:
+    x, index = line.operands
+    e.calls += 1
+    rows = e._function(f"rows{line.shape[0]}", f"np.arange({line.shape[0]})")
+    return f"{line.name} = {x}[{rows}, {index}]"
+
+
+def _reshape(e: Emitter, line: Line, i: int) -> str | None:
+    x = line.operands[0]
+    return f"{line.name} = {x}.reshape({_shape_text(line.shape)})" if isinstance(x, Name) and line.shape else None
+
+
+def _getitem(e: Emitter, line: Line, i: int) -> str | None:
+    return f"{line.name} = {line.operands[0]}[{e._index(line.params['index'])}]"
+
+
+WRITERS: Mapping[str, Callable[[Emitter, Line, int], str | None]] = {
+    "matmul": _matmul, LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
+}
+
+
+class Memory:
+    """The planned memory of one instance of a compiled function: views of aligned blocks."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.blocks = []
+        for size in sizes:
+            raw = np.empty(size + ALIGNMENT, np.uint8)
+            start = -raw.ctypes.data % ALIGNMENT
+            self.blocks.append(raw[start : start + size])
+
+    def __call__(self, slot: int, shape: tuple[int, ...], dtype: Any) -> ndarray:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return self.blocks[slot][:size].view(dtype).reshape(shape)
+
+
+def instantiate(code: Code, name: str) -> Callable[..., Any]:
+    """The function, with memory of its own."""
+    space: dict[str, Any] = {"np": np, "allocate": Memory}
+    exec(compile(code.text, name, "exec"), space)  # noqa: S102 - our own text; users' objects come in by name only
+    return space["build"](**code.held)  # type: ignore[no-any-return]
+
+
+__all__ = ["Code", "Emitter", "Memory", "instantiate"]

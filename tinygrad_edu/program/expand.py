@@ -1,0 +1,255 @@
+"""Composite operations as the NumPy calls they are made of, so that buffers, blocks and sharing reach inside them.
+
+Each expansion is the function's own arithmetic, call for call, run on symbols that have a shape and a dtype and no
+numbers: what NumPy is asked to do becomes lines of the program. What is not in the table stays one call.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from ..rules import pointwise, products, reductions, shapes
+from ..tensor import Primitive
+from .program import Line, Name, Program, renamed
+from .traced import as_primitive
+
+_OPERATORS: dict[Any, np.ufunc] = {
+    operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.divide,
+    operator.neg: np.negative, operator.pos: np.positive, operator.mod: np.remainder, operator.floordiv: np.floor_divide,
+    operator.gt: np.greater, operator.ge: np.greater_equal, operator.lt: np.less, operator.le: np.less_equal,
+    operator.eq: np.equal, operator.ne: np.not_equal,
+}
+
+
+def ufunc_of(op: Primitive) -> np.ufunc | None:
+    """The NumPy ufunc that an entrywise primitive is, if it is one."""
+    forward = op.forward
+    if isinstance(forward, np.ufunc):
+        return forward
+    return _OPERATORS.get(forward)
+
+
+class Symbol(NDArrayOperatorsMixin):
+    """An array of which only the shape and the dtype are known; what is done to it is written down."""
+
+    __slots__ = ("dtype", "name", "shape", "writer")
+
+    def __init__(self, name: Name, shape: tuple[int, ...], dtype: Any, writer: Writer) -> None:
+        self.name, self.shape, self.dtype, self.writer = name, shape, np.dtype(dtype), writer
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and ufunc.nout == 1:
+            kinds = [x.dtype if isinstance(x, (Symbol, np.generic, np.ndarray)) else type(x) for x in inputs]
+            dtype = ufunc.resolve_dtypes((*kinds, None))[-1]
+            shape = np.broadcast_shapes(*[getattr(x, "shape", ()) for x in inputs])
+            return self.writer.line(as_primitive(ufunc), inputs, {}, shape, dtype)
+        if method == "reduce" and set(kwargs) <= {"axis", "keepdims"}:
+            return self.writer.reduce(ufunc, inputs[0], kwargs.get("axis"), kwargs.get("keepdims", False))
+        return NotImplemented
+
+    def reshape(self, *shape: Any) -> Symbol:
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        return self.writer.line(shapes.reshape, (self,), {"shape": wanted}, wanted, self.dtype)
+
+
+class Writer:
+    """The lines that take one line's place."""
+
+    def __init__(self, line: Line, fresh: Callable[[str], Name]) -> None:
+        self.of, self.fresh = line, fresh
+        self.lines: list[Line] = []
+
+    def line(self, op: Primitive, operands: Any, params: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> Symbol:
+        name = self.fresh("t")
+        plain = tuple(x.name if isinstance(x, Symbol) else x for x in operands)
+        settings = {k: v.name if isinstance(v, Symbol) else v for k, v in params.items()}
+        self.lines.append(Line(name, op, plain, settings, tuple(shape), np.dtype(dtype), self.of.kind))
+        return Symbol(name, tuple(shape), dtype, self)
+
+    def reduce(self, ufunc: np.ufunc, x: Symbol, axis: Any, keepdims: bool) -> Symbol:
+        if isinstance(axis, int):
+            axis = (axis,)
+        axes = None if axis is None else tuple(sorted(i % x.ndim for i in axis)) if x.shape else ()
+        kept = reductions.kept_shape(x.shape, axes)
+        shape = kept if keepdims else () if axes is None else tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        dtype = x.dtype
+        if x.dtype.kind in "b" and ufunc is np.add:
+            dtype = np.dtype(np.int64)
+        return self.line(reduction(ufunc), (x,), {"axis": axes, "keepdims": keepdims}, shape, dtype)
+
+
+_REDUCTIONS: dict[Any, Primitive] = {}
+
+
+def reduction(ufunc: np.ufunc) -> Primitive:
+    """ufunc.reduce with the parameters axis and keepdims."""
+    if ufunc not in _REDUCTIONS:
+        _REDUCTIONS[ufunc] = Primitive(f"{ufunc.__name__}.reduce", ufunc.reduce)
+    return _REDUCTIONS[ufunc]
+
+
+# ---------------------------------------------------------------- what NumPy has no ufunc for, in the printed code
+
+# g where the gate is open, 0 elsewhere; x[rows, index]; x with 1 taken from x[rows, index]
+GATE = pointwise.gate
+PICK = Primitive("pick", lambda x, index: x[np.arange(len(index)), index])
+
+
+def _less_one(x: Any, index: Any) -> Any:
+    out = np.array(x)
+    out[np.arange(len(index)), index] -= 1
+    return out
+
+
+LESS_ONE = Primitive("less_one", _less_one)
+
+# ---------------------------------------------------------------- the expansions
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (np.exp(-x) + 1)
+
+
+def _softplus(x: Any, beta: float = 1.0) -> Any:
+    if beta != 1.0:
+        return _softplus(x * beta) / beta
+    return np.log1p(np.exp(-np.absolute(x))) + np.maximum(x, 0)
+
+
+def _cross_entropy_logits(z: Any, y: Any) -> Any:
+    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.absolute(z)))
+
+
+def _sigmoid_error(z: Any, y: Any) -> Any:
+    """σ(z) − y, from the exp(−|z|) that the cross-entropy itself has computed."""
+    e = np.exp(-np.absolute(z))
+    return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
+
+
+def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / reductions.count(x.shape, axis)
+
+
+def _softmax(x: Any, axis: Any) -> Any:
+    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, axis: Any) -> Any:
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
+    if z.ndim != 2 or axis != 1:
+        return NotImplemented
+    shifted = z - np.maximum.reduce(z, axis=(1,), keepdims=True)
+    total = np.add.reduce(np.exp(shifted), axis=(1,), keepdims=True)
+    chosen = z.writer.line(PICK, (shifted, target), {}, target.shape, z.dtype)
+    return np.log(total).reshape(target.shape) - chosen
+
+
+def _gelu_tanh(x: Any) -> Any:
+    return 0.5 * x * (1 + np.tanh(pointwise._GELU_SCALE * x * (1 + pointwise._GELU_CUBE * (x * x))))
+
+
+def _constant_power(x: Any, exponent: float) -> Any:
+    if exponent == 1:
+        return x
+    return x * x if exponent == 2 else np.sqrt(x) if exponent == 0.5 else NotImplemented
+
+
+def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    extra = x.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
+    out = np.add.reduce(x, axis=axes, keepdims=not extra)
+    return out if out.shape == shape else out.reshape(shape)
+
+
+def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def _cross_entropy(p: Any, y: Any) -> Any:
+    return NotImplemented
+
+
+EXPANSIONS: Mapping[str, Callable[..., Any]] = {
+    "sigmoid": _sigmoid, "softplus": _softplus, "log_sigmoid": lambda x: -_softplus(-x),
+    "binary_cross_entropy_with_logits": _cross_entropy_logits, "sigmoid_error": _sigmoid_error,
+    "relu": lambda x, grad_at_zero=0.0: np.maximum(x, 0), "silu": lambda x: x * _sigmoid(x), "gelu_tanh": _gelu_tanh,
+    "mean": _mean, "sum": _sum, "sum_to": _sum_to, "softmax": _softmax, "log_softmax": _log_softmax,
+    "class_cross_entropy": _class_cross_entropy, "constant_power": _constant_power, "square": lambda x: x * x,
+    "clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    "max": lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
+    "min": lambda x, axis=None, keepdims=False: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
+}
+
+
+def expand(program: Program) -> Program:
+    """Write composite operations out, as far as the table goes."""
+    taken = {*(x.name for x in program.inputs), *program.constants, *(line.name for line in program.lines)}
+    count = 0
+
+    def fresh(letter: str) -> Name:
+        nonlocal count
+        while True:
+            count += 1
+            if f"e{count}" not in taken:
+                return Name(f"e{count}")
+
+    shape_of: dict[str, tuple[tuple[int, ...], Any]] = {x.name: (x.shape, x.dtype) for x in program.inputs}
+    shape_of |= {name: (value.shape, value.dtype) for name, value in program.constants.items()}
+    lines: list[Line] = []
+    by: dict[str, Any] = {}
+    for line in program.lines:
+        if by:
+            line = replace(line, operands=tuple(renamed(x, by) for x in line.operands),
+                           params={k: renamed(v, by) for k, v in line.params.items()})
+        made = _expanded(line, shape_of, fresh) if line.op.name in EXPANSIONS else None
+        if made is None:
+            lines.append(line)
+        elif isinstance(made, Name):
+            by[line.name] = made
+            continue
+        else:
+            lines += made
+        shape_of[line.name] = (line.shape, line.dtype)
+    return replace(program, lines=tuple(lines), outputs={k: renamed(v, by) for k, v in program.outputs.items()})
+
+
+def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Name]) -> list[Line] | Name | None:
+    writer = Writer(line, fresh)
+
+    def symbol(x: Any) -> Any:
+        return Symbol(x, *shape_of[x], writer) if isinstance(x, Name) else x
+
+    operands = [symbol(x) for x in line.operands]
+    if not any(isinstance(x, Symbol) for x in operands) or any(x.size == 0 for x in operands if isinstance(x, Symbol)):
+        return None
+    out = EXPANSIONS[line.op.name](*operands, **{k: symbol(v) for k, v in line.params.items()})
+    if out is NotImplemented or not isinstance(out, Symbol) or out.shape != line.shape or out.dtype != line.dtype:
+        return None
+    if not writer.lines:
+        return out.name
+    last = writer.lines[-1]
+    assert last.name == out.name
+    return [*writer.lines[:-1], replace(last, name=line.name, named=line.named)]
+
+
+__all__ = ["EXPANSIONS", "GATE", "LESS_ONE", "PICK", "expand", "products", "reduction", "ufunc_of"]

@@ -1,0 +1,129 @@
+"""What a compiled function took from around it, and whether it is still the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..tensor import Tensor
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_VALUES = (int, float, bool, str, bytes, complex, type(None), tuple, ndarray, np.generic, Tensor)
+
+Guard = tuple[Callable[[Any], Any], Any, Any]  # (how to look, where, what was there)
+
+
+def _cell(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not bound
+        return _MISSING
+
+
+_MISSING = object()
+
+
+def _in_globals(place: tuple[dict[str, Any], str]) -> Any:
+    return place[0].get(place[1], _MISSING)
+
+
+def _in_attributes(place: tuple[Any, str]) -> Any:
+    return getattr(place[0], place[1], _MISSING)
+
+
+def _in_items(place: tuple[Any, Any]) -> Any:
+    try:
+        return place[0][place[1]]
+    except (LookupError, TypeError):
+        return _MISSING
+
+
+def guards_of(f: Any, captured: Iterable[Any]) -> list[Guard]:
+    """Where f, and the functions it can see, find numbers, text and arrays; and where the captured arrays lie."""
+    found: list[Guard] = []
+    holders: list[Any] = []
+    known: set[int] = set()
+    for look, place in _places(f):
+        held = look(place)
+        if isinstance(held, _VALUES):
+            found.append((look, place, held))
+            known.add(id(held))
+        elif held is not _MISSING and not isinstance(held, (ModuleType, FunctionType, type)):
+            holders.append(held)
+    for array in captured:
+        if id(array) in known:
+            continue
+        where = next(iter(_inside(holders, array)), None)
+        if where is not None:
+            found.append((*where, array))
+    return found
+
+
+def _inside(holders: Iterable[Any], array: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
+    for held in holders:
+        if isinstance(held, dict):
+            yield from ((_in_items, (held, key)) for key, item in list(held.items())[:1000] if item is array)
+        elif isinstance(held, (list, tuple)):
+            yield from ((_in_items, (held, i)) for i, item in enumerate(held[:1000]) if item is array)
+        elif hasattr(held, "__dict__"):
+            yield from ((_in_attributes, (held, key)) for key, item in vars(held).items() if item is array)
+
+
+def _places(f: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
+    """The closure cells and globals that f and the functions of the user's that it can see read."""
+    waiting, seen = [f], set()
+    while waiting:
+        function: Any = waiting.pop()
+        function = getattr(function, "__wrapped__", function)
+        if isinstance(function, MethodType):
+            function = function.__func__
+        code = getattr(function, "__code__", None)
+        if code is None or id(function) in seen:
+            continue
+        seen.add(id(function))
+        inner: list[Any] = []
+        for cell in function.__closure__ or ():
+            held = _cell(cell)
+            inner.append(held)
+            if not _ours(code):
+                yield _cell, cell
+        if not _ours(code):
+            for name in _names(code):
+                if name in function.__globals__:
+                    inner.append(function.__globals__[name])
+                    yield _in_globals, (function.__globals__, name)
+        waiting += [x for x in inner if isinstance(x, (FunctionType, MethodType))]
+
+
+def _ours(code: CodeType) -> bool:
+    return code.co_filename.startswith(_PACKAGE)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def generators_around(f: Any) -> list[str]:
+    """The random generators that f can see without being given them."""
+    found = []
+    for look, place in _places(f):
+        if isinstance(look(place), (np.random.Generator, np.random.RandomState)):
+            found.append(place[1] if isinstance(place, tuple) else "a variable of the enclosing function")
+    return found
+
+
+def unchanged(guards: Iterable[Guard]) -> bool:
+    """Whether everything is still where it was, and the same."""
+    for look, place, was in guards:
+        now = look(place)
+        if now is not was and (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was):
+            return False
+    return True

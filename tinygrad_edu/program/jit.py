@@ -1,0 +1,423 @@
+"""jit: a function that records itself once and from then on runs as straight-line NumPy."""
+
+from __future__ import annotations
+
+import copy as copying
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from ..calculus import flatten
+from ..errors import TraceError
+from ..modes import recording
+from ..tensor import Tensor
+from .compiled import PASS_NAMES, Compiled, compiled, describe
+from .guards import Guard, generators_around, guards_of, unchanged
+from .program import Program
+from .record import Recorded, is_dynamic, record
+
+MISS = object()  # what a quick entry says of arguments it was not made for
+
+
+class CacheInfo(NamedTuple):
+    """How often a compiled function found its arguments' signature, recorded anew, and how many it keeps."""
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
+class Jit:
+    """A compiled function: call it like the one it was made of. See `jit`."""
+
+    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int] = (), copy: bool = True,
+                 without: Sequence[str] = (), check: bool = True, cache_size: int = 64) -> None:
+        if not callable(f):
+            raise TypeError(f"jit: give it a function, as in tg.jit(f); got {type(f).__name__}.")
+        unknown = [name for name in without if name not in PASS_NAMES]
+        if unknown:
+            raise ValueError(f"jit: without={unknown[0]!r} is no pass. The passes are {', '.join(PASS_NAMES)}.")
+        functools.update_wrapper(self, f, updated=())
+        self.f = f
+        self.static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+        self.copy, self.without, self.check, self.cache_size = copy, tuple(without), check, cache_size
+        self.entries: OrderedDict[Any, Entry] = OrderedDict()
+        self.latest: Callable[[tuple[Any, ...]], Any] = _miss
+        self.hits = self.misses = 0
+        self.lock = threading.RLock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            out = self.latest(args)
+            if out is not MISS:
+                return out
+        return self._look_up(args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<jit {getattr(self.f, '__name__', self.f)}: {len(self.entries)} signatures>"
+
+    # -- the way to a signature
+
+    def _look_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        leaves, _ = flatten((args, kwargs))
+        if recording() and any(type(x) is Tensor and x.requires_grad for x in leaves):
+            return self.f(*args, **kwargs)  # inside another record, which goes on through here
+        key = self._key(args, kwargs)
+        with self.lock:
+            entry = self.entries.get(key)
+            if entry is not None and not unchanged(entry.guards):
+                del self.entries[key]
+                entry = None
+            if entry is None:
+                self.misses += 1
+                entry, first = self._record(args, kwargs)
+                self.entries[key] = entry
+                while len(self.entries) > self.cache_size:
+                    self.entries.popitem(last=False)
+                self.latest = entry.quick
+                return first
+            self.hits += 1
+            self.entries.move_to_end(key)
+            self.latest = entry.quick
+        return entry.run(args, kwargs)
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            key = (*[("static", type(x), x) if i in self.static else describe(x) for i, x in enumerate(args)],
+                   *[(name, describe(x)) for name, x in sorted(kwargs.items())])
+            hash(key)
+        except TypeError as error:
+            raise TypeError(f"jit: an argument of {getattr(self.f, '__name__', 'f')} is neither an array nor hashable "
+                            f"({error}). Static arguments (settings, functions, models) must be hashable.") from None
+        return key
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Entry, Any]:
+        f = self._with_static(args)
+        around = generators_around(self.f)
+        if around:
+            raise TraceError(f"jit: {getattr(self.f, '__name__', 'f')} draws from {around[0]}, a generator it was not given, so "
+                             "every call would repeat the first call's draws. Make it an argument: f(..., rng).")
+        before = [_generator_state(x) for x in flatten((args, kwargs))[0]]
+        recorded = record(f, self._dynamic_args(args), kwargs)
+        if self.check:
+            _check_again(f, self._dynamic_args(args), kwargs, recorded, before, getattr(self.f, "__name__", "f"))
+        made = compiled(recorded, self.without)
+        captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
+        entry = Entry(self, recorded, made, guards_of(self.f, captured), args, kwargs)
+        return entry, recorded.rebuild(recorded.results)
+
+    def _dynamic_args(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(x for i, x in enumerate(args) if i not in self.static)
+
+    def _with_static(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+        if not self.static:
+            return self.f
+        fixed = {i: args[i] for i in self.static if i < len(args)}
+
+        @functools.wraps(self.f)
+        def call(*rest: Any, **kwargs: Any) -> Any:
+            given = iter(rest)
+            return self.f(*[fixed[i] if i in fixed else next(given) for i in range(len(rest) + len(fixed))], **kwargs)
+
+        return call
+
+    # -- what it can tell
+
+    def _newest(self) -> Entry:
+        if not self.entries:
+            raise TraceError(f"{getattr(self.f, '__name__', 'f')} has not been called yet, so nothing is compiled. Call it once.")
+        return next(reversed(self.entries.values()))
+
+    @property
+    def source(self) -> str:
+        """The code that runs for the arguments of the latest call."""
+        return self._newest().made.source
+
+    @property
+    def program(self) -> Program:
+        """The straight-line program behind the code."""
+        return self._newest().made.program
+
+    def cache_info(self) -> CacheInfo:
+        """Hits, misses, and how many signatures are kept of how many at most."""
+        return CacheInfo(self.hits, self.misses, self.cache_size, len(self.entries))
+
+    def cache_clear(self) -> None:
+        """Forget all signatures: the next call records again."""
+        with self.lock:
+            self.entries.clear()
+            self.latest = _miss
+
+
+def _miss(args: tuple[Any, ...]) -> Any:
+    return MISS
+
+
+def _generator_state(x: Any) -> Any:
+    return copying.deepcopy(x) if isinstance(x, np.random.Generator) else None
+
+
+class Entry:
+    """One signature: its code, what it depends on around it, and the ways in."""
+
+    def __init__(self, owner: Jit, recorded: Recorded, made: Compiled, guards: list[Guard], args: tuple[Any, ...],
+                 kwargs: dict[str, Any]) -> None:
+        self.owner, self.made, self.guards, self.rebuild = owner, made, guards, recorded.rebuild
+        self.step = made.step
+        self.quick = _quick_entry(self, args, recorded) if not kwargs else _miss
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The general way: any nest, any kind of array."""
+        leaves = [_as_array(x) for x in flatten((self.owner._dynamic_args(args), kwargs))[0] if is_dynamic(x)]
+        try:
+            results = self.step(*leaves)
+        except Exception as error:
+            return self.failed(error, args, kwargs)
+        return self.rebuild(results)
+
+    def failed(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the function itself, so that the error names the user's line; if it passes there, the error is ours."""
+        self.owner.f(*args, **kwargs)
+        raise error
+
+
+def _as_array(x: Any) -> Any:
+    if type(x) is Tensor:
+        x = x.value
+    if isinstance(x, (float, np.random.Generator)):
+        return x
+    x = np.asarray(x)
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+# ---------------------------------------------------------------- the quick way in
+
+
+def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Callable[[tuple[Any, ...]], Any]:
+    """A function of the arguments' tuple that checks their signature by code written for it."""
+    checks: list[str] = []
+    held: dict[str, Any] = {}
+    arrays: list[str] = []
+
+    def hold(x: Any) -> str:
+        for name, known in held.items():
+            if known is x:
+                return name
+        held[f"k{len(held)}"] = x
+        return f"k{len(held) - 1}"
+
+    def visit(x: Any, name: str, static: bool) -> bool:
+        kind = type(x)
+        if static or not (is_dynamic(x) or kind in (tuple, list, dict)):
+            checks.append(f"if {name} is not {hold(x)} and (type({name}) is not {hold(kind)} or {name} != {hold(x)}): return MISS")
+        elif kind is ndarray and x.dtype.isnative:
+            checks.append(f"if type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not "
+                          f"{hold(x.dtype)}: return MISS")
+            arrays.append(name)
+        elif kind is float or isinstance(x, (np.floating, np.random.Generator)):
+            checks.append(f"if type({name}) is not {hold(kind)}: return MISS")
+            arrays.append(name)
+        elif kind in (tuple, list) and not (kind is list and x and all(isinstance(i, (int, float)) for i in x)):
+            parts = [f"{name}_{i}" for i in range(len(x))]
+            checks.append(f"if type({name}) is not {kind.__name__} or len({name}) != {len(x)}: return MISS")
+            if parts:
+                checks.append(f"{', '.join(parts)}, = {name}")
+            return all(visit(item, part, False) for item, part in zip(x, parts, strict=True))
+        elif kind is dict and all(type(key) is str for key in x):
+            keys = tuple(x)
+            checks.append(f"if type({name}) is not dict or tuple({name}) != {keys!r}: return MISS")
+            parts = [f"{name}_{i}" for i in range(len(keys))]
+            if parts:
+                checks.append(f"{', '.join(parts)}, = {name}.values()")
+            return all(visit(item, part, False) for item, part in zip(x.values(), parts, strict=True))
+        else:
+            return False
+        return True
+
+    names = [f"a{i}" for i in range(len(args))]
+    if not all([visit(x, name, i in entry.owner.static) for i, (x, name) in enumerate(zip(args, names, strict=True))]):
+        return _miss
+    count = len(recorded.results)
+    lines = ["def enter(args):", f"    if len(args) != {len(args)}: return MISS"]
+    if names:
+        lines.append(f"    {', '.join(names)}, = args")
+    lines += [f"    {check}" for check in checks]
+    if entry.guards:
+        lines.append("    if not unchanged(guards): return MISS")
+    nest = _nest(recorded)
+    lines += ["    try: step = free.pop()", "    except IndexError: step = another()", "    try:"]
+    target = ", ".join(f"r{i}" for i in range(count)) + "," if nest is not None else "results"
+    lines.append(f"        {target} = step({', '.join(arrays)})" if count else f"        step({', '.join(arrays)})")
+    lines += ["    except Exception as error:", "        free.append(step)", "        return failed(error, args, {})",
+              "    free.append(step)", "    owner.hits += 1", f"    return {nest if nest is not None else 'rebuild(results)'}"]
+    space = {"MISS": MISS, "ndarray": ndarray, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
+             "unchanged": unchanged, "guards": entry.guards, "rebuild": entry.rebuild, "owner": entry.owner, **held}
+    exec("\n".join(lines), space)  # noqa: S102 - our own text: names we chose, shapes, and the keys of dicts by repr
+    return space["enter"]  # type: ignore[return-value]
+
+
+def _nest(recorded: Recorded) -> str | None:
+    """The expression that nests r0, r1, ... as the function's result; None where only `rebuild` knows how."""
+    marks = [_Mark(i) for i in range(len(recorded.results))]
+
+    def text(x: Any) -> str | None:
+        kind = type(x)
+        if kind is _Mark:
+            return f"r{x.i}"
+        if x is None:
+            return "None"
+        if kind in (tuple, list):
+            parts = [text(item) for item in x]
+            if any(part is None for part in parts):
+                return None
+            inner = ", ".join(str(part) for part in parts)
+            return f"[{inner}]" if kind is list else f"({inner}{',' if len(parts) == 1 else ''})"
+        if kind is dict and all(type(key) is str for key in x):
+            inner_parts = [(key, text(item)) for key, item in x.items()]
+            if any(part is None for _, part in inner_parts):
+                return None
+            return "{" + ", ".join(f"{key!r}: {part}" for key, part in inner_parts) + "}"
+        return None
+
+    return text(recorded.rebuild(marks))
+
+
+class _Mark:
+    def __init__(self, i: int) -> None:
+        self.i = i
+
+
+# ---------------------------------------------------------------- whether the record holds for other numbers
+
+def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorded: Recorded,
+                 generators: Sequence[Any], title: str) -> None:
+    """Record f a second time on slightly other numbers: the program must be the same, constants included."""
+    leaves, rebuild = flatten((args, kwargs))
+    copies = iter([g for g in generators if g is not None])
+    again: Recorded | None = None
+    for change in (_nudged, _copied):
+        others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
+        copies = iter([copying.deepcopy(g) for g in generators if g is not None])
+        other_args, other_kwargs = rebuild(others)
+        try:
+            again = record(f, other_args, other_kwargs, watch_names=False)
+            break
+        except TraceError:
+            raise
+        except Exception:
+            continue  # it checks its arguments: then on the same numbers
+    difference = _difference(recorded.program, again.program) if again is not None else None
+    if difference is not None:
+        raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything but "
+                         "the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
+                         "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself.")
+
+
+def _nudged(x: Any) -> Any:
+    rng = np.random.default_rng(0)
+    if isinstance(x, float) and not isinstance(x, np.floating):
+        return x * 0.9990234375 if x else 0.0009765625
+    value = np.asarray(x.value if type(x) is Tensor else x)
+    if value.dtype.kind == "f":
+        factors = (1 - 1e-3 * rng.random(value.shape)).astype(value.dtype)
+        other = value * factors if np.any(value) else 1e-3 * factors
+        return np.asarray(other, value.dtype)[()]
+    return np.roll(value.reshape(-1), 1).reshape(value.shape)
+
+
+def _copied(x: Any) -> Any:
+    return x
+
+
+def _difference(a: Program, b: Program) -> str | None:
+    """What two recordings differ in."""
+    if len(a.lines) != len(b.lines):
+        return f"{len(a.lines)} operations, then {len(b.lines)}"
+    number: dict[str, int] = {}
+    other: dict[str, int] = {}
+
+    def same(x: Any, y: Any) -> bool:
+        if type(x) is not type(y):
+            return False
+        if isinstance(x, str) and x in number and y in other:
+            return number[x] == other[y]
+        if isinstance(x, (tuple, list)):
+            return len(x) == len(y) and all(same(p, q) for p, q in zip(x, y, strict=True))
+        if isinstance(x, dict):
+            return x.keys() == y.keys() and all(same(x[k], y[k]) for k in x)
+        if isinstance(x, ndarray):
+            return x.shape == y.shape and x.dtype == y.dtype and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+        if isinstance(x, (float, np.floating)):
+            return bool(x == y or (x != x and y != y))
+        held, its = getattr(x, "value", MISS), getattr(y, "value", MISS)
+        return same(held, its) if held is not MISS and its is not MISS else bool(x is y or x == y)
+
+    for i, (p, q) in enumerate(zip(a.inputs, b.inputs, strict=True)):
+        number[p.name], other[q.name] = i, i
+    if len(a.constants) != len(b.constants):
+        return f"{len(a.constants)} constant arrays, then {len(b.constants)}"
+    for (p_name, v), (q_name, w) in zip(a.constants.items(), b.constants.items(), strict=True):
+        if v is not w and not same(v, w):
+            return f"an array of shape {v.shape} has other numbers ({_who_uses(a, p_name)})"
+        number[p_name], other[q_name] = len(number), len(other)
+    for line, its_line in zip(a.lines, b.lines, strict=True):
+        if line.op is not its_line.op:
+            return f"{line.op.name}, then {its_line.op.name} ({line.name})"
+        if not same(line.operands, its_line.operands) or not same(line.params, its_line.params):
+            return f"{line.op.name} of {line.name} has other operands"
+        number[line.name], other[its_line.name] = len(number), len(other)
+    if not same(list(a.outputs.values()), list(b.outputs.values())):
+        return "the results"
+    return None
+
+
+def _who_uses(program: Program, name: str) -> str:
+    line = next((line for line in program.lines if name in line.uses()), None)
+    return f"used by {line.op.name} for {line.name}" if line is not None else "a result"
+
+
+# ---------------------------------------------------------------- the front door
+
+
+def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int] = (), copy: bool = True,
+        without: Sequence[str] = (), check: bool = True, cache_size: int = 64) -> Any:
+    """Compile a function: recorded on its first call, it runs as straight-line NumPy from then on.
+
+    The first call's result comes from recording. Later calls with arrays of the same shapes and dtypes, and the same other
+    arguments, run printed NumPy code over memory planned beforehand; anything else is recorded again. Compose it with the
+    derivatives: jit(value_and_grad(f)), jit(hessian(f)), or jit a whole training step.
+
+    Parameters
+    ----------
+    f : a function of numbers, arrays and nested containers of them, that returns the like. It is run twice on the first
+        call, to see that what it does follows from its arguments alone.
+    static_argnums : arguments that f gets as they are; another value is recorded anew. Text, integers, truth values,
+        None and functions are static anyway.
+    copy : results are the caller's own arrays; False hands out the function's memory, which the next call writes over.
+    without : names of passes to leave out.
+    check : False saves the second recording.
+    cache_size : how many signatures are kept, the least recently used dropped.
+
+    Raises TraceError where f decides by a value, or does something that a recording would freeze.
+
+    >>> import numpy as np, tinygrad_edu as tg
+    >>> @tg.jit
+    ... def cost(w, x):
+    ...     return np.sum(np.tanh(w @ x) ** 2)
+    >>> cost(np.ones((1, 2)), np.zeros((2, 3)))
+    np.float64(0.0)
+    >>> print(cost(np.ones((1, 2)), np.ones((2, 3))), cost.cache_info().hits)
+    2.78804874999...  1
+    """
+    if f is None:
+        return lambda g: Jit(g, static_argnums, copy, without, check, cache_size)
+    return Jit(f, static_argnums, copy, without, check, cache_size)
