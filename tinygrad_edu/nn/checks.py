@@ -125,3 +125,8 @@ def classes_or_probabilities(prediction: Any, target: Any, axis: int, where: str
             raise ValueError(f"{where}: class indices run from {np.min(index)} to {np.max(index)}, and there are {classes} "
                              f"classes. Count them from 0 to {classes - 1}.")
     return np.array(index, subok=True)
+
+
+def weights_of(t: Any, w: Any) -> Any:
+    """The weight of each target's class. (Not np.take, which forgets how its indices were made.)"""
+    return np.take_along_axis(w, t.reshape(-1), 0).reshape(t.shape)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from .. import ops
-from ..errors import DTypeError, ShapeError, UnsupportedError
+from ..errors import DTypeError, ShapeError
 from ..rules import pointwise, reductions
 from ..tensor import Tensor
 from .checks import (
@@ -25,6 +25,7 @@ from .checks import (
     probabilities,
     reduced,
     weighted,
+    weights_of,
 )
 
 
@@ -121,7 +122,7 @@ def focal(logits: Any, target: Any, alpha: float | None = 0.25, gamma: float = 2
 def _over_classes(losses: Any, t: Any, ignored: Any, w: Any, reduction: str, where: str, extra: Any = None) -> Any:
     """Losses of class indices, each times the weight of its class and 0 where ignored; the mean is the weighted one."""
     if w is not None:
-        shares = np.take(w, t)
+        shares = weights_of(t, w)
         losses = losses * shares
     if extra is not None:
         losses = losses + extra
@@ -140,17 +141,12 @@ def _over_classes(losses: Any, t: Any, ignored: Any, w: Any, reduction: str, whe
     return ops.sum(losses) / total
 
 
-def _without_ignored(t: Any, ignore_index: int, where: str) -> tuple[Any, Any]:
+def _without_ignored(t: Any, ignore_index: int) -> tuple[Any, Any]:
     """Class indices in which the ignored ones are 0, and where those are; None where there are none."""
     if not t.size or np.minimum.reduce(t, axis=None) >= 0 > ignore_index:
         return t, None
     ignored = np.equal(t, ignore_index)
-    if not np.any(ignored):
-        return t, None
-    if getattr(t, "is_traced", False):
-        raise UnsupportedError(f"{where}: while a function is traced, targets equal to ignore_index={ignore_index} would "
-                               "be ignored at the same places for ever. Leave these examples out of the batch.")
-    return np.where(ignored, 0, t), ignored
+    return (np.where(ignored, 0, t), ignored) if np.any(ignored) else (t, None)
 
 
 def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: str = "mean", weight: Any = None,
@@ -188,7 +184,7 @@ def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: 
         if w is not None:
             t = t * _along(w, axis, z.ndim)
         return reduced(-ops.sum(_without_zeros(t, ops.log_softmax(z, axis)), axis), reduction, name)
-    t, ignored = _without_ignored(t, ignore_index, name)
+    t, ignored = _without_ignored(t, ignore_index)
     losses = reductions.class_cross_entropy(z, target=t, axis=axis)
     if not label_smoothing:
         return _over_classes(losses, t, ignored, w, reduction, name)
@@ -223,7 +219,7 @@ def nll(log_probabilities: Any, target: Any, weight: Any = None, ignore_index: i
     if type(t) is Tensor or t.dtype.kind == "f":
         raise DTypeError(f"nll: targets are class indices, integers; got probabilities. Use target.argmax(axis={axis}), or "
                          "cross_entropy of the logits.")
-    t, ignored = _without_ignored(t, ignore_index, "nll")
+    t, ignored = _without_ignored(t, ignore_index)
     chosen = ops.reshape(ops.take_along_axis(log_p, np.expand_dims(t, axis), axis), tuple(t.shape))
     return _over_classes(-chosen, t, ignored, w, reduction, "nll")
 

@@ -10,7 +10,16 @@ from .. import ops
 from ..errors import DTypeError
 from ..rules import pointwise
 from ..tensor import Tensor
-from .checks import class_axis, class_weights, classes_or_probabilities, in_the_type_of, one_of_two, reduced, same_shape
+from .checks import (
+    class_axis,
+    class_weights,
+    classes_or_probabilities,
+    in_the_type_of,
+    one_of_two,
+    reduced,
+    same_shape,
+    weights_of,
+)
 
 
 def hinge(prediction: Any, target: Any, reduction: str = "mean", margin: float = 1.0) -> Any:
@@ -51,7 +60,7 @@ def multiclass_hinge(prediction: Any, target: Any, p: int = 1, margin: float = 1
     others = np.not_equal(np.arange(classes).reshape([classes if i == axis else 1 for i in range(s.ndim)]), places)
     excess = pointwise.gate(ops.relu(margin - ops.take_along_axis(s, places, axis) + s), others)
     losses = ops.sum(excess if p == 1 else ops.square(excess), axis) / classes
-    return reduced(losses if w is None else losses * np.take(w, t), reduction, name)
+    return reduced(losses if w is None else losses * weights_of(t, w), reduction, name)
 
 
 def margin_ranking(first: Any, second: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:

@@ -82,7 +82,7 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
         mask = mask if type(mask) is Tensor else mask.astype(scores.dtype)
         hidden = np.equal(value_of(mask), -math.inf)
         scores = scores + pointwise.where(hidden, 0.0, mask)
-        if np.any(hidden):
+        if getattr(hidden, "is_traced", False) or np.any(hidden):
             seen = np.logical_not(hidden) if seen is None else np.logical_and(seen, np.logical_not(hidden))
     if seen is None:
         weights = reductions.softmax(scores, axis=(scores.ndim - 1,))
@@ -91,7 +91,8 @@ def scaled_dot_product_attention(query: Any, key: Any, value: Any, attn_mask: An
         # where nothing is seen, the softmax is taken over everything and its weights are set to 0
         shown_scores = pointwise.where(np.logical_or(seen, np.logical_not(some)), scores, -math.inf)
         weights = reductions.softmax(shown_scores, axis=(scores.ndim - 1,))
-        weights = weights if np.all(some) else pointwise.where(some, weights, 0.0)
+        if getattr(some, "is_traced", False) or not np.all(some):
+            weights = pointwise.where(some, weights, 0.0)
     return products.matmul(dropout(weights, dropout_p, rng=rng), value)
 
 

@@ -27,11 +27,12 @@ _DEPTH = range(27, 1, -2)
 def _tanhshrink(x: Any) -> Any:
     """x − tanh x = x c/(1+c) with Lambert's fraction c = x²/(3 + x²/(5 + …)), where the difference would cancel."""
     near = np.absolute(x) < 1
-    u = np.square(np.where(near, x, 0))
+    inner = np.where(near, x, 0)
+    u = np.square(inner)
     c = 0.0 * u
     for odd in _DEPTH:
         c = u / (odd + c)
-    return np.where(near, x * (c / (1 + c)), x - np.tanh(x))[()]
+    return np.where(near, inner * (c / (1 + c)), x - np.tanh(x))[()]
 
 
 def _huber(x: Any, delta: float) -> Any:
@@ -43,7 +44,7 @@ def _huber(x: Any, delta: float) -> Any:
 # x limited to [low, high]; unlike clip, with slope 0 on the bounds
 hard_tanh = pointwise("hard_tanh", _hard_tanh, lambda g, _y, x, low, high: gate(g, (x > low) & (x < high)))
 celu = pointwise("celu", _celu, lambda g, _y, x, alpha: where(greater(x, 0), g, g * exp(minimum(x, 0) / alpha)), blocked=True)
-softsign = pointwise("softsign", _softsign, lambda g, _y, x: g / square(1 + absolute(x)))
+softsign = pointwise("softsign", _softsign, lambda g, _y, x: g * square(1 / (1 + absolute(x))))
 tanhshrink = pointwise("tanhshrink", _tanhshrink, lambda g, _y, x: g * square(tanh(x)), blocked=True)
 # ½x² for |x| ≤ δ, δ(|x| − ½δ) beyond: the slope is the error, clipped
 huber = pointwise("huber", _huber, lambda g, _y, x, delta: g * clip(x, -delta, delta))

@@ -29,11 +29,12 @@ def \0softsign\0(z):
 def \0tanhshrink\0(z):
     """z − tanh z, for |z| < 1 by Lambert's continued fraction of tanh, where the difference would cancel."""
     near = np.abs(z) < 1
-    u = np.square(np.where(near, z, 0))
+    inner = np.where(near, z, 0)
+    u = np.square(inner)
     c = 0.0 * u
     for odd in range(27, 1, -2):
         c = u / (odd + c)
-    return np.where(near, z * (c / (1 + c)), z - np.tanh(z))[()]
+    return np.where(near, inner * (c / (1 + c)), z - np.tanh(z))[()]
 ''',
     "huber": '''\
 def \0huber\0(z, delta):
