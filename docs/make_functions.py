@@ -13,7 +13,8 @@ import tinygrad_edu as tg
 
 PAGE = Path(__file__).with_name("functions.md")
 GROUPS = {
-    "Derivatives": "grad value_and_grad vjp jvp jacobian hessian hvp elementwise_grad check_gradients GradientCheck primitive",
+    "Derivatives": "grad value_and_grad vjp jvp linearize jacobian hessian hvp elementwise_grad check_gradients GradientCheck "
+                   "primitive checkpoint register_container tree_map",
     "Readers": "draw explain formulas numpy_source compare gradient_flow find_nan scope",
     "Training": "optim",
     "Tensors": "Tensor no_grad recording strict_shapes errors TinygradError",

@@ -698,3 +698,22 @@ def test_float32_and_float64_in_one_container() -> None:
     for mode in ("forward", "reverse"):
         J = tg.jacobian(lambda p: p["a"] * p["b"], mode=mode)(p)
         assert J["a"].dtype == np.float32 and J["b"].dtype == np.float64
+
+
+@pytest.mark.parametrize("f, x, forward", [
+    (lambda x: tg.tanh(x[0] * np.ones(50)), np.ones(1), True),
+    (lambda x: tg.tanh(x).sum(), np.ones(50), False),
+    (lambda x: tg.tanh(np.ones((40, 60)) @ x), np.ones(60), True),  # one walk for all columns against 40
+    (lambda x: tg.prod(tg.softmax(x)) * np.ones(3), np.ones(60), False),  # these go through transposed rules, one by one
+    (lambda x: tg.prod(tg.softmax(x)) * np.ones(500), np.ones(5), True),
+], ids=["column", "row", "matrix", "transposed", "transposed, many rows"])
+def test_auto_takes_the_cheaper_mode(f: Any, x: Any, forward: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinygrad_edu import matrices
+
+    taken = []
+    for name in ("_forward_table", "_reverse_table"):
+        table = getattr(matrices, name)
+        monkeypatch.setattr(matrices, name, lambda r, name=name, table=table: (taken.append(name), table(r))[1])
+    J = tg.jacobian(f)(x)
+    assert taken == ["_forward_table" if forward else "_reverse_table"]
+    same(J, tg.jacobian(f, mode="reverse" if forward else "forward")(x))

@@ -111,6 +111,11 @@ def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: Sequence[Any], y:
 
 # -- many directions at once: the same rules on tangents with a leading axis
 
+def in_one_call(op: Primitive) -> bool:
+    """Whether many directions at once pass an operation in one call; else they go one by one."""
+    return op is matmul or (op.kind == "pointwise" and op.tangent is None) or (op.name in _BATCHED and op is not gather)
+
+
 def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
     op, params, value = node.op, node.params or {}, node.value
     assert op is not None
