@@ -207,7 +207,7 @@ relu = pointwise("relu", _relu, _relu_rule, scalar=lambda x: 0.0 if x <= 0 else 
 leaky_relu = pointwise("leaky_relu", lambda x, slope: np.where(x > 0, x, slope * x),
                        lambda g, _y, x, slope: where(greater(x, 0), g, slope * g))
 elu = pointwise("elu", lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
-                lambda g, y, x, alpha: where(greater(x, 0), g, g * (y + alpha)), blocked=True)
+                lambda g, _y, x, alpha: where(greater(x, 0), g, g * (alpha * exp(minimum(x, 0)))), blocked=True)
 silu = pointwise("silu", lambda x: x * special.sigmoid(x), lambda g, _y, x: g * _silu_slope(x), blocked=True)
 
 
