@@ -843,7 +843,7 @@ def test_item_assignment_of_a_tensor_into_an_array_is_refused() -> None:
     pytest.param(lambda t: np.subtract.reduce(t), id="subtract-reduce"),
     pytest.param(lambda t: np.gcd(t, t), id="gcd"),
     pytest.param(lambda t: np.angle(t), id="angle"),
-    pytest.param(lambda t: np.linalg.lstsq(t[:, None], t), id="linalg"),
+    pytest.param(lambda t: np.i0(t), id="i0"),
     pytest.param(lambda t: np.fft.fft(t), id="fft"),
 ])
 def test_what_cannot_be_recorded_is_refused(call: Callable[[Any], Any]) -> None:

@@ -165,7 +165,8 @@ def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
 
 
 def _gelu_tanh(x: Any) -> Any:
-    return 0.5 * x * (1 + np.tanh(pointwise._GELU_SCALE * x * (1 + pointwise._GELU_CUBE * (x * x))))
+    near = np.minimum(np.maximum(x, -25.0), 25.0)
+    return np.maximum(x, -25.0) * _sigmoid(2 * pointwise._GELU_SCALE * near * (1 + pointwise._GELU_CUBE * (near * near)))
 
 
 def _constant_power(x: Any, exponent: float) -> Any:

@@ -152,8 +152,8 @@ tan = pointwise("tan", np.tan, lambda g, y, _x: g * (1 + y * y), scalar=math.tan
 arcsin = pointwise("arcsin", np.arcsin, lambda g, _y, x: g / sqrt((1 - x) * (1 + x)), scalar=math.asin)
 arccos = pointwise("arccos", np.arccos, lambda g, _y, x: -g / sqrt((1 - x) * (1 + x)), scalar=math.acos)
 arctan = pointwise("arctan", np.arctan, lambda g, _y, x: g / (1 + x * x), scalar=math.atan)
-arctan2 = pointwise("arctan2", np.arctan2, lambda g, _y, a, b: g * (b / (a * a + b * b)),
-                    lambda g, _y, a, b: -g * (a / (a * a + b * b)))
+arctan2 = pointwise("arctan2", np.arctan2, lambda g, _y, a, b: g * _over_square(b, hypot(a, b)),
+                    lambda g, _y, a, b: -g * _over_square(a, hypot(a, b)))
 sinh = pointwise("sinh", np.sinh, lambda g, _y, x: g * cosh(x), scalar=math.sinh)
 cosh: Primitive = pointwise("cosh", np.cosh, lambda g, _y, x: g * sinh(x), scalar=math.cosh)
 tanh = pointwise("tanh", np.tanh, lambda g, y, _x: g * (1 - y * y), scalar=math.tanh, blocked=True)
@@ -162,6 +162,11 @@ arccosh = pointwise("arccosh", np.arccosh, lambda g, _y, x: g / (sqrt(x - 1) * s
 arctanh = pointwise("arctanh", np.arctanh, lambda g, _y, x: g / ((1 - x) * (1 + x)), scalar=math.atanh)
 degrees = pointwise("degrees", np.degrees, lambda g, _y, _x: g * (180 / math.pi))
 radians = pointwise("radians", np.radians, lambda g, _y, _x: g * (math.pi / 180))
+
+
+def _over_square(x: Any, r: Any) -> Any:
+    """x / r², where r² would overflow or vanish."""
+    return x / r / r
 
 
 def _sinc_slope(x: Any) -> Any:
@@ -253,13 +258,16 @@ gelu = pointwise("gelu", lambda x: x * (0.5 * special.erfc(-x * _SQRT_HALF)),
 
 
 def _gelu_tanh(x: Any) -> Any:
-    return 0.5 * x * (1 + np.tanh(_GELU_SCALE * x * (1 + _GELU_CUBE * (x * x))))
+    """½x (1 + tanh u) as x σ(2u), where nothing cancels for x < 0; beyond ±25, σ(2u) is 0 or 1."""
+    near = np.minimum(np.maximum(x, -25.0), 25.0)
+    return np.maximum(x, -25.0) * special.sigmoid(2 * _GELU_SCALE * near * (1 + _GELU_CUBE * (near * near)))
 
 
 def _gelu_tanh_rule(g: Any, _y: Any, x: Any) -> Any:
+    x = clip(x, -25.0, 25.0)
     s = x * x
-    t = tanh(_GELU_SCALE * x * (1 + _GELU_CUBE * s))
-    return g * (0.5 * (1 + t) * (1 + x * (1 - t) * (_GELU_SCALE * (1 + 3 * _GELU_CUBE * s))))
+    twice = 2 * _GELU_SCALE * x * (1 + _GELU_CUBE * s)
+    return g * (sigmoid(twice) * (1 + x * sigmoid(-twice) * (2 * _GELU_SCALE * (1 + 3 * _GELU_CUBE * s))))
 
 
 gelu_tanh = pointwise("gelu_tanh", _gelu_tanh, _gelu_tanh_rule, blocked=True)

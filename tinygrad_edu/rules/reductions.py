@@ -175,17 +175,31 @@ def _highest(x: Any, axis: Axes) -> Any:
     return np.maximum.reduce(x, axis=axis, keepdims=True)  # np.max, without its overhead
 
 
+def _log_of_sum(shifted: Any, axis: Axes) -> Any:
+    """log Σ exp of entries of which the largest is 0; where the others vanish beside its 1, log1p of their sum."""
+    e = np.exp(shifted)
+    total = _add(e, axis=axis, keepdims=True)
+    alone = (total >= 1) & (total < 1.5)
+    if not alone.any():
+        return np.log(total)
+    others = _add(e * (shifted < 0), axis=axis, keepdims=True)
+    return np.where(alone, np.log1p(others), np.log(total))
+
+
 def _logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     top = np.max(x, axis=axis, keepdims=True)
     shift = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # all entries -inf: log 0 = -inf is right
-        y = np.log(_add(np.exp(x - shift), axis=axis, keepdims=True)) + shift
+        y = _log_of_sum(x - shift, axis) + shift
     return y if keepdims else y.reshape(np.max(x, axis=axis).shape)
 
 
 def _logsumexp_rule(g: Any, y: Any, x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The softmax: exp(x − y), divided by its sum, because the rounding of a large y would scale it."""
     y = keep(y, x, axis, keepdims)
-    return keep(g, x, axis, keepdims) * exp(x - where(equal(y, -math.inf), 0.0, y))
+    e = exp(x - where(equal(y, -math.inf), 0.0, y))
+    total = sum_(e, axis=axis, keepdims=True)
+    return keep(g, x, axis, keepdims) * (e / where(equal(total, 0), 1.0, total))
 
 
 def _softmax(x: Any, axis: Axes) -> Any:
@@ -197,7 +211,7 @@ def _log_softmax(x: Any, axis: Axes) -> Any:
     if not x.size:
         return np.exp(x)
     shifted = x - _highest(x, axis)
-    return shifted - np.log(_add(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - _log_of_sum(shifted, axis)
 
 
 logsumexp = Primitive("logsumexp", _logsumexp, _logsumexp_rule)
@@ -229,7 +243,7 @@ one_hot = comparison("one_hot", _one_hot)
 def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
     shifted = z - _highest(z, (axis,))
     chosen = np.take_along_axis(shifted, np.expand_dims(target, axis), axis)
-    losses = np.log(_add(np.exp(shifted), axis=axis, keepdims=True)) - chosen
+    losses = _log_of_sum(shifted, (axis,)) - chosen
     return losses.reshape(target.shape)
 
 

@@ -42,10 +42,10 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
 
 
 def sigmoid_error(z: Any, y: Any) -> Any:
-    """σ(z) − y as (1 − y − y e) / (1 + e) with e = exp(−z), kept from overflowing: nothing cancels for y = 0 and 1."""
-    lowest = -80.0 if z.dtype.itemsize < 8 else -700.0
-    e = np.exp(-np.maximum(z, lowest))
-    return (1 - y - y * e) / (1 + e)
+    """σ(z) − y with e = exp(−|z|) as (1 − y − y e) / (1 + e), or (e − y − y e) / (1 + e) for z < 0: nothing cancels for
+    y = 0 and 1, and nothing overflows."""
+    e = np.exp(-np.abs(z))
+    return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
 
 
 def cross_entropy_logits(z: Any, y: Any) -> Any:
@@ -54,7 +54,7 @@ def cross_entropy_logits(z: Any, y: Any) -> Any:
 
 def cross_entropy(p: Any, y: Any) -> Any:
     """−[y log p + (1−y) log(1−p)], where 0 · log 0 is 0."""
-    return -(y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log(np.where(y == 1, 1, 1 - p)))
+    return -(y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log1p(-np.where(y == 1, 0, p)))
 
 
 # ---------------------------------------------------------------- the error function
@@ -111,7 +111,7 @@ def erf(x: Any) -> Any:
     small = np.minimum(size, 0.46875)
     inner = w * (_polynomial(_P1, small * small) / _polynomial(_Q1, small * small))
     outer = np.copysign(1 - _tail(np.maximum(size, 0.46875)), w)
-    return np.where(size <= 0.46875, inner, outer).astype(x.dtype)
+    return np.where(size <= 0.46875, inner, outer).astype(x.dtype)[()]
 
 
 def erfc(x: Any) -> Any:
@@ -122,4 +122,4 @@ def erfc(x: Any) -> Any:
     small = np.minimum(size, 0.46875)
     inner = 1 - w * (_polynomial(_P1, small * small) / _polynomial(_Q1, small * small))
     tail = _tail(np.maximum(size, 0.46875))
-    return np.where(size <= 0.46875, inner, np.where(w < 0, 2 - tail, tail)).astype(x.dtype)
+    return np.where(size <= 0.46875, inner, np.where(w < 0, 2 - tail, tail)).astype(x.dtype)[()]

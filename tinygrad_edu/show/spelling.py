@@ -336,15 +336,14 @@ def \0silu:number\0(z):
 ''',
     "sigmoid_error": '''\
 def \0sigmoid_error\0(z, y):
-    """σ(z) − y, where nothing cancels: (1 − y − y e^−z) / (1 + e^−z)."""
-    lowest = -80.0 if np.result_type(z) == np.float32 else -700.0  # keeps e^−z from overflowing
-    e = np.exp(-np.maximum(z, lowest))
-    return (1 - y - y * e) / (1 + e)
+    """σ(z) − y, where nothing cancels: over 1 + e^−|z|, 1 − y − y e^−z, or e^z − y − y e^z for z < 0."""
+    e = np.exp(-np.abs(z))
+    return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
 ''',
     "binary_cross_entropy": '''\
 def \0binary_cross_entropy\0(p, y):
     """−[y log p + (1 − y) log(1 − p)], entry by entry; 0 · log 0 is 0."""
-    return -(y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log(np.where(y == 1, 1, 1 - p)))
+    return -(y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log1p(-np.where(y == 1, 0, p)))
 ''',
     "binary_cross_entropy_with_logits": '''\
 def \0binary_cross_entropy_with_logits\0(z, y):
@@ -425,8 +424,21 @@ def \0gelu\0(x):
 ''',
     "gelu_tanh": '''\
 def \0gelu_tanh\0(x):
-    """x Φ(x) with Φ approximated by a tanh, entry by entry; 0.7978… is √(2/π)."""
-    return 0.5 * x * (1 + np.tanh(0.7978845608028654 * x * (1 + 0.044715 * (x * x))))
+    """x Φ(x) with Φ approximated by σ(2u) = ½ (1 + tanh u), entry by entry; 1.5957… is 2√(2/π)."""
+    near = np.minimum(np.maximum(x, -25.0), 25.0)
+    twice = 1.5957691216057308 * near * (1 + 0.044715 * (near * near))
+    return np.maximum(x, -25.0) * \0sigmoid\0(twice)
+''',
+    "log_of_sum": '''\
+def \0log_of_sum\0(shifted, axis):
+    """log Σ e^z where the largest z is 0, by log1p of the others where they are small beside 1."""
+    e = np.exp(shifted)
+    total = np.sum(e, axis=axis, keepdims=True)
+    alone = (total >= 1) & (total < 1.5)
+    if not alone.any():
+        return np.log(total)
+    others = np.sum(e * (shifted < 0), axis=axis, keepdims=True)
+    return np.where(alone, np.log1p(others), np.log(total))
 ''',
     "logsumexp": '''\
 def \0logsumexp\0(x, axis=None, keepdims=False):
@@ -434,7 +446,7 @@ def \0logsumexp\0(x, axis=None, keepdims=False):
     top = np.max(x, axis=axis, keepdims=True)
     shift = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # log 0 = −inf is right
-        y = np.log(np.sum(np.exp(x - shift), axis=axis, keepdims=True)) + shift
+        y = \0log_of_sum\0(x - shift, axis) + shift
     return y if keepdims else np.squeeze(y, axis=axis)[()]
 ''',
     "softmax": '''\
@@ -447,7 +459,7 @@ def \0softmax\0(z, axis=None):
 def \0log_softmax\0(z, axis=None):
     """log(e^z / Σ e^z) along the axis, without overflow."""
     shifted = z - np.max(z, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - \0log_of_sum\0(shifted, axis)
 ''',
     "class_cross_entropy": '''\
 def \0class_cross_entropy\0(z, target, axis):
@@ -455,7 +467,7 @@ def \0class_cross_entropy\0(z, target, axis):
     target = np.asarray(target)
     shifted = z - np.max(z, axis=axis, keepdims=True)
     chosen = np.take_along_axis(shifted, np.expand_dims(target, axis), axis)
-    losses = np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)) - chosen
+    losses = \0log_of_sum\0(shifted, axis) - chosen
     return losses.reshape(target.shape)[()]
 ''',
     "one_hot": '''\

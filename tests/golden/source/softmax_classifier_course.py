@@ -1,12 +1,23 @@
 import numpy as np
 
 
+def log_of_sum(shifted, axis):
+    """log Σ e^z where the largest z is 0, by log1p of the others where they are small beside 1."""
+    e = np.exp(shifted)
+    total = np.sum(e, axis=axis, keepdims=True)
+    alone = (total >= 1) & (total < 1.5)
+    if not alone.any():
+        return np.log(total)
+    others = np.sum(e * (shifted < 0), axis=axis, keepdims=True)
+    return np.where(alone, np.log1p(others), np.log(total))
+
+
 def class_cross_entropy(z, target, axis):
     """−log softmax(z) of the target class, along the axis; target holds class numbers."""
     target = np.asarray(target)
     shifted = z - np.max(z, axis=axis, keepdims=True)
     chosen = np.take_along_axis(shifted, np.expand_dims(target, axis), axis)
-    losses = np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)) - chosen
+    losses = log_of_sum(shifted, axis) - chosen
     return losses.reshape(target.shape)[()]
 
 
