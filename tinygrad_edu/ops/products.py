@@ -128,6 +128,9 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
     (2, 4)
     """
     inputs, output, xs = _parse_einsum(subscripts, operands)
+    dtype = np.result_type(*[x.dtype for x in xs])
+    if dtype.kind == "f":  # truth values and counts as numbers of the result, before they are summed
+        xs = [x if x.dtype.kind == "f" else x.astype(dtype) for x in xs]
     terms = []
     for i, (letters, x) in enumerate(zip(inputs, xs, strict=True)):
         for letter in dict.fromkeys(letters):  # repeated letters: the diagonal

@@ -1,0 +1,1 @@
+"""Random programs over the whole surface, checked against NumPy, differences, and the engine's own other ways."""
