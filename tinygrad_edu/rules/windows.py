@@ -25,12 +25,13 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..tensor import Primitive
 from .shapes import Shape, linear
 
 COLUMNS = 4 << 20  # bytes of columns at a time
-SUMMED = 5000  # windows whose products are summed at a time: longer sums are slow in a matrix product
+SMALL_PRODUCT = 1_000_000  # multiplications up to which a long thin matrix product is quick
 BATCH_LAST = 8  # examples from which they are the last axis in memory
 
 
@@ -40,7 +41,7 @@ class Windows:
     A batch of a few examples comes before the last axis instead, so that runs in memory stay long.
     """
 
-    __slots__ = ("before", "counts", "dilation", "inverse", "kernel", "order", "reach", "steps", "stride")
+    __slots__ = ("before", "counts", "dilation", "inverse", "kernel", "order", "reach", "rest", "steps", "stride")
 
     def __init__(self, batch: int, kernel: Shape, size: Shape, stride: Shape, before: Shape, dilation: Shape) -> None:
         space = range(2, 2 + len(kernel))
@@ -51,6 +52,7 @@ class Windows:
         self.reach = tuple((n - 1) * s + (k - 1) * d + 1 if n else 0
                            for n, k, s, d in zip(size, kernel, stride, dilation, strict=True))
         self.steps = self.arranged(1, stride)
+        self.rest = (slice(None),) * (len(self.counts) - 2)  # the axes that are not cut into blocks
 
     def arranged(self, batch: Any, space: Any) -> tuple[Any, ...]:
         """One item for the batch and one for each axis of space, in the order of memory, channels left out."""
@@ -92,34 +94,17 @@ class Windows:
             for b in range(0, second, max(few, 1)):
                 yield slice(a, min(a + many, rows)), slice(b, min(b + few, second))
 
-    def seen(self, place: Shape, block: tuple[slice, slice] | None = None) -> tuple[slice, ...]:
-        """The entries that the windows (of a block) meet at one place of the kernel."""
-        starts = self.arranged(0, [i * d for i, d in zip(place, self.dilation, strict=True)])
-        index = [slice(None)]
-        for axis, (start, count, step) in enumerate(zip(starts, self.counts, self.steps, strict=True)):
-            if block is not None and axis < 2:
-                start, count = start + block[axis].start * step, block[axis].stop - block[axis].start
-            index.append(slice(start, start + (count - 1) * step + 1 if count else start, step))
-        return tuple(index)
+    def over(self, x: Any) -> Any:
+        """What the windows meet, as a view of x laid out: (channels, *kernel, *counts)."""
+        if not x.size or not math.prod(self.counts):
+            return np.empty((len(x), *self.kernel, *self.counts), x.dtype)
+        by_axis = [x.strides[self.inverse[axis]] for axis in range(2, x.ndim)]
+        within = [d * n for d, n in zip(self.dilation, by_axis, strict=True)]
+        between = [s * n for s, n in zip(self.steps, x.strides[1:], strict=True)]
+        return ndarray((len(x), *self.kernel, *self.counts), x.dtype, x, 0, (x.strides[0], *within, *between))
 
     def places(self) -> Iterator[Shape]:
         return product(*map(range, self.kernel))
-
-    def columns(self, x: Any, block: tuple[slice, slice]) -> Any:
-        """What the windows of a block meet: (channels, *kernel, *counts of the block)."""
-        first = x[self.seen((0,) * len(self.kernel), block)]
-        if math.prod(self.kernel) == 1:
-            return np.ascontiguousarray(first)
-        out: Any = np.empty((len(x), *self.kernel, *first.shape[1:]), x.dtype)
-        for place in self.places():
-            out[:, *place] = x[self.seen(place, block)]
-        return out
-
-    def add_columns(self, out: Any, columns: Any, block: tuple[slice, slice]) -> None:
-        """Add columns where the windows of a block met them."""
-        columns = columns.reshape(len(out), *self.kernel, *(b.stop - b.start for b in block), *self.counts[2:])
-        for place in self.places():
-            out[self.seen(place, block)] += columns[:, *place]
 
 
 # ---------------------------------------------------------------- convolutions: linear in each of two operands
@@ -131,9 +116,10 @@ def _convolution(x: Any, w: Any, stride: Shape, before: Shape, dilation: Shape, 
     w = np.ascontiguousarray(w, dtype).reshape(groups, filters // groups, math.prod(w.shape[1:]))
     if not w.size or not math.prod(windows.counts):
         return windows.as_usual(np.zeros((filters, *windows.counts), dtype))
-    y = np.empty((filters, *windows.counts), dtype)
+    y: Any = np.empty((filters, *windows.counts), dtype)
+    met, rest = windows.over(x), windows.rest
     for block in windows.blocks(math.prod(windows.kernel) * len(x) * dtype.itemsize, y.size):
-        columns = windows.columns(x, block).reshape(groups, w.shape[2], -1)
+        columns = met[..., *block, *rest].reshape(groups, w.shape[2], -1)  # a copy, in one piece
         np.matmul(w, columns, out=y[:, *block].reshape(groups, w.shape[1], -1))  # in place: the part's rows are whole
     return windows.as_usual(y)
 
@@ -146,9 +132,12 @@ def _transposed_convolution(u: Any, w: Any, stride: Shape, before: Shape, dilati
     if u.size and w.size:
         u = windows.laid_out(u, dtype)
         w = np.ascontiguousarray(w, dtype).reshape(groups, len(u) // groups, -1).swapaxes(1, 2)
+        met, rest = windows.over(x), windows.rest
         for block in windows.blocks(math.prod(windows.kernel) * channels * dtype.itemsize, u.size):
-            columns = np.matmul(w, u[:, *block].reshape(groups, w.shape[2], -1))
-            windows.add_columns(x, columns, block)
+            part = met[..., *block, *rest]
+            columns = np.matmul(w, u[:, *block].reshape(groups, w.shape[2], -1)).reshape(part.shape)
+            for place in windows.places():
+                part[:, *place] += columns[:, *place]
     return windows.as_usual(x[windows.inside(shape)])
 
 
@@ -158,8 +147,10 @@ def _filter_gradient(x: Any, u: Any, stride: Shape, before: Shape, dilation: Sha
     x, u = windows.padded(x, dtype), windows.laid_out(u, dtype)
     total = np.zeros((groups, channels // groups * math.prod(kernel), filters // groups), dtype)
     if x.size and u.size:
-        for block in windows.blocks(math.prod(kernel) * channels * dtype.itemsize, SUMMED):
-            columns = windows.columns(x, block).reshape(groups, total.shape[1], -1)
+        met, rest = windows.over(x), windows.rest
+        few = SMALL_PRODUCT // max(total[0].size, 1)
+        for block in windows.blocks(math.prod(kernel) * channels * dtype.itemsize, few if few >= 1000 else u.size):
+            columns = met[..., *block, *rest].reshape(groups, total.shape[1], -1)
             total += np.matmul(columns, u[:, *block].reshape(groups, total.shape[2], -1).swapaxes(1, 2))
     return total.swapaxes(1, 2).reshape(filters, channels // groups, *kernel)
 
@@ -194,11 +185,10 @@ filter_gradient: Primitive = Primitive(
 
 def _unfold(x: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape, size: Shape) -> Any:
     windows = Windows(x.shape[0], kernel, size, stride, before, dilation)
-    out: Any = np.empty((*x.shape[:2], *kernel, *size), x.dtype)
-    laid = windows.padded(x, x.dtype)
-    for place in windows.places():
-        out[:, :, *place] = windows.as_usual(laid[windows.seen(place)])
-    return out.reshape(x.shape[0], x.shape[1] * math.prod(kernel), math.prod(size))
+    met = windows.over(windows.padded(x, x.dtype))
+    space = tuple(1 + i for i in range(len(kernel)))
+    there = tuple(len(kernel) + i for i in windows.inverse)
+    return met.transpose((there[0], 0, *space, *there[2:])).reshape(x.shape[0], x.shape[1] * math.prod(kernel), math.prod(size))
 
 
 def _fold(u: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape, size: Shape, shape: Shape) -> Any:
@@ -206,8 +196,9 @@ def _fold(u: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape, 
     channels = u.shape[1] // math.prod(kernel)
     u = np.asarray(u).reshape(u.shape[0], channels, *kernel, *size)
     x = np.zeros(windows.room(channels, u.shape[0], shape), u.dtype)
+    met = windows.over(x)
     for place in windows.places():
-        x[windows.seen(place)] += u[:, :, *place].transpose(windows.order)
+        met[:, *place] += u[:, :, *place].transpose(windows.order)
     return windows.as_usual(x[windows.inside(shape)])
 
 
@@ -244,7 +235,8 @@ def _max_pool(x: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Sha
 def _ties(y: Any, x: Any, windows: Windows) -> tuple[list[Any], Any]:
     """Which entries at each place of the kernel equal their window's maximum, and how many in each window."""
     few = math.prod(windows.kernel) < 256
-    hits = [x[windows.seen(place)] == y for place in windows.places()]
+    met = windows.over(x)
+    hits = [met[:, *place] == y for place in windows.places()]
     count = hits[0].astype(np.uint8 if few else np.int64)
     for hit in hits[1:]:
         count += hit
@@ -268,8 +260,9 @@ def _share_of_windows(g: Any, y: Any, x: Any, kernel: Shape, stride: Shape, befo
     apart = all((k - 1) * d < s for k, d, s in zip(kernel, dilation, stride, strict=True))
     filled = apart and math.prod(kernel) * math.prod(windows.counts) * len(x) == x.size
     out = (np.empty if filled else np.zeros)(x.shape, g.dtype)
+    met = windows.over(out)
     for place, hit in zip(windows.places(), hits, strict=True):
-        part = out[windows.seen(place)]
+        part = met[:, *place]
         if apart:
             np.multiply(g, hit, out=part)
         else:
@@ -282,9 +275,9 @@ def _mean_of_ties(t: Any, y: Any, x: Any, kernel: Shape, stride: Shape, before: 
     windows = Windows(x.shape[0], kernel, size, stride, before, dilation)
     x, t = windows.padded(x, x.dtype, -math.inf), windows.padded(t, t.dtype)
     hits, count = _ties(windows.laid_out(y, x.dtype), x, windows)
-    total = np.zeros(count.shape, t.dtype)
+    total, met = np.zeros(count.shape, t.dtype), windows.over(t)
     for place, hit in zip(windows.places(), hits, strict=True):
-        total += t[windows.seen(place)] * hit
+        total += met[:, *place] * hit
     return windows.as_usual(_shared(total, count))
 
 

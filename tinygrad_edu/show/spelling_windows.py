@@ -103,7 +103,8 @@ def \0filter_gradient\0(x, u, stride, before, dilation, groups, kernel):
     if x.size and u.size:
         side_by_side = \0columns\0(x, kernel, u.shape[2:], stride, before, dilation)
         u = np.ascontiguousarray(u.transpose(\0memory_order\0(len(u), u.ndim)), dtype)
-        for part in \0parts\0(u.shape[1:], entries, dtype.itemsize, 5000):
+        few = 1_000_000 // max(total[0].size, 1)
+        for part in \0parts\0(u.shape[1:], entries, dtype.itemsize, few if few >= 1000 else u.size):
             met = side_by_side[:, :, *part].astype(dtype).reshape(groups, entries // groups, -1)
             total += met @ u[:, *part].reshape(groups, filters // groups, -1).swapaxes(1, 2)
     return total.swapaxes(1, 2).reshape(filters, x.shape[1] // groups, *kernel)
