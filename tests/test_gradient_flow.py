@@ -43,7 +43,8 @@ def kinds(flow: GradientFlow) -> set[str]:
 # ---------------------------------------------------------------- numbers
 
 ENTRYWISE = {"tanh": np.tanh, "sigmoid": tg.sigmoid, "relu": tg.relu, "leaky_relu": tg.leaky_relu, "elu": tg.elu,
-             "silu": tg.silu, "gelu": tg.gelu, "softplus": tg.softplus}
+             "silu": tg.silu, "gelu": tg.gelu, "softplus": tg.softplus, "celu": tg.celu, "softsign": tg.softsign,
+             "hard_tanh": tg.hard_tanh}
 
 
 @pytest.mark.parametrize("name", ENTRYWISE)

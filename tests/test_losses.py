@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
+from tinygrad_edu.program import trace
 
 
 def draw(*shape: int, key: int = 0) -> Any:
@@ -355,3 +356,20 @@ def test_errors_say_what_to_type(call: Callable[[], Any], kind: type[Exception],
     with pytest.raises(kind) as error:
         call()
     assert str(error.value) == message
+
+
+# ---------------------------------------------------------------- as programs
+
+@pytest.mark.parametrize("cost", [
+    pytest.param(lambda z, y: tg.cross_entropy(z, y, weight=WEIGHTS, label_smoothing=0.1), id="cross_entropy"),
+    pytest.param(lambda z, y: tg.nll(z, y, weight=WEIGHTS), id="nll"),
+    pytest.param(lambda z, y: tg.multiclass_hinge(z, y, weight=WEIGHTS), id="multiclass_hinge"),
+])
+def test_a_program_follows_other_targets(cost: Callable[..., Any]) -> None:
+    """The weights are those of the classes that the program is given, not of those that it was recorded with."""
+    program = trace(cost, Z, CLASSES, wrt=("z",))
+    for target in (CLASSES, CLASSES[::-1].copy(), np.array([1, 1, 2, 0])):
+        J, dz = program.run(Z, target).values()
+        value, slope = tg.value_and_grad(cost)(Z, target)
+        np.testing.assert_allclose(J, value, rtol=1e-14)
+        np.testing.assert_allclose(dz, slope, rtol=1e-13, atol=1e-15)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..backprop import Graph, pull, seed
 from ..errors import GradientError, MissingExtraError, variable_names
-from ..rules import TABLE, pointwise, reductions
+from ..rules import TABLE, activations, pointwise, reductions
 from ..tensor import Primitive, Tensor
 from .names import name_nodes, nodes_of
 from .scopes import groups_of
@@ -256,7 +256,7 @@ class _Activation:
 _KNOWN: dict[Primitive, str] = {
     op: op.name for op in (
         pointwise.tanh, pointwise.sigmoid, pointwise.relu, pointwise.leaky_relu, pointwise.elu, pointwise.silu,
-        pointwise.gelu, pointwise.softplus, reductions.softmax)
+        pointwise.gelu, pointwise.softplus, reductions.softmax, activations.celu, activations.softsign, activations.hard_tanh)
 }
 _KNOWN[pointwise.gelu_tanh] = "gelu"
 _IN_THE_COST: dict[Primitive, tuple[str, Primitive]] = {  # the activation and the logarithm in one
@@ -266,7 +266,7 @@ _IN_THE_COST: dict[Primitive, tuple[str, Primitive]] = {  # the activation and t
     reductions.class_cross_entropy: ("softmax", reductions.softmax),
 }
 _TABLE = frozenset(TABLE.values())
-_SATURATING = {"sigmoid", "tanh", "softmax"}  # flat on both sides
+_SATURATING = {"sigmoid", "tanh", "softmax", "softsign", "hard_tanh"}  # flat on both sides
 
 
 def _made_by(x: Any, op: Primitive) -> bool:
