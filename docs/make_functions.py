@@ -39,11 +39,11 @@ def derivative(thing: Any) -> str:
     return found[1].replace("|", "\\|") if found else ""
 
 
-def table(names: list[str], with_derivative: bool) -> str:
+def table(names: list[str], with_derivative: bool, home: Any = tg) -> str:
     """One row for each function; names of the same function share a row."""
     rows: dict[int, tuple[list[str], Any]] = {}
     for name in names:
-        thing = getattr(tg, name)
+        thing = getattr(home, name)
         rows.setdefault(id(thing), ([], thing))[0].append(f"`{name}`")
     head = "| name | what | derivative |\n|---|---|---|\n" if with_derivative else "| name | what |\n|---|---|\n"
     body = [
@@ -55,7 +55,7 @@ def table(names: list[str], with_derivative: bool) -> str:
 
 def page() -> str:
     """The whole page."""
-    taken = {name for names in GROUPS.values() for name in names.split()} | {"__version__"}
+    taken = {name for names in GROUPS.values() for name in names.split()} | {"__version__", "linalg"}
     rest = [name for name in tg.__all__ if name not in taken]
     ufuncs = [name for name in rest if isinstance(getattr(np, name, None), np.ufunc) or name == "erf"]
     parts = ["# Functions\n\nEvery name of `tinygrad_edu`, from its docstring (`help(tg.name)` says more). "
@@ -68,6 +68,10 @@ def page() -> str:
                  "| name | what |\n|---|---|\n" + "\n".join(f"| `{c.__name__}` | {first_sentence(c)} |" for c in kinds))
     parts.append("## Entry by entry\n\n" + table(ufuncs, True))
     parts.append("## Sums, shapes, selecting, products\n\n" + table([n for n in rest if n not in ufuncs], False))
+    own = sorted({"matrix_transpose", *(name for name, f in vars(tg.linalg).items() if name[0] != "_" and inspect.isfunction(f)
+                                        and f.__module__ == tg.linalg.__name__)})
+    parts.append("## Linear algebra\n\nIn `tg.linalg`, and under `np.linalg`. [Repeated eigenvalues, singular "
+                 "matrices](linear_algebra.md).\n\n" + table(own, False, tg.linalg))
     return "\n\n".join(parts) + "\n"
 
 

@@ -316,7 +316,7 @@ UNSUPPORTED: dict[str, Row] = {
             "np.fft.fft: no derivative rule for Tensors. Complex numbers have no derivative here: multiply by the tables of "
             "cosines and sines, C @ x and S @ x, with C, S = np.cos(a), np.sin(a) and a = 2 * np.pi * np.outer(k, k) / n. For "
             "the numbers alone use np.fft.fft(t.numpy())."),
-    "linalg": (lambda: np.linalg.matrix_rank(M), UnsupportedError, None),
+    "linalg": (lambda: np.linalg.svd(M, hermitian=True), UnsupportedError, None),
     "ufunc": (lambda: np.gcd(t, t), UnsupportedError, None),
     "reduce": (lambda: np.subtract.reduce(t), UnsupportedError, None),
     "where": (lambda: np.std(t, where=True), UnsupportedError, f"np.std: where=True cannot be recorded. {RECORDED}"),

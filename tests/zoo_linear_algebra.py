@@ -43,12 +43,12 @@ def _by_minors(a: Any) -> Any:
     return out
 
 
-def _symmetric(a: Any, UPLO: str) -> Any:  # noqa: N803 - NumPy's name
+def _symmetric(a: Any, UPLO: str) -> Any:
     half = np.tril(a) if UPLO == "L" else np.triu(a)
     return half + np.swapaxes(half, -1, -2) * (1 - np.eye(a.shape[-1]))
 
 
-def _eigenvalues_first(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def _eigenvalues_first(a: Any, UPLO: str = "L") -> Any:
     w, v = np.linalg.eigh(_symmetric(a, UPLO), UPLO)
     return np.concatenate([w[..., None, :], v], -2)
 
@@ -76,7 +76,7 @@ def _gaps(w: Any, squared: bool = False) -> Any:
     return out
 
 
-def _norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def _norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
     return np.linalg.vector_norm(x, ord=ord, axis=axis, keepdims=keepdims)
 
 
@@ -129,9 +129,9 @@ def _samples() -> Iterator[Sample]:
         yield Sample("nonzero_part", text([shape]), (w,), {"shape": (4, 3)}, lambda s, shape: 1.0 * s)
     yield Sample("nonzero_part", "zero", (np.array([2.0, 1e-17, 0.0]),), {"shape": (3, 3)},
                  lambda s, shape: np.array([2.0, 0.0, 0.0]), smooth=False)
-    for shape, params in (((), {}), ((3,), {}), ((2, 3), {}), ((2, 3), {"axis": (1,)}), ((2, 3), {"axis": (0,), "keepdims": True}),
-                          ((2, 3, 4), {"axis": (0, 2)}), ((2, 3), {"keepdims": True}), ((0,), {}), ((0, 3), {"axis": (1,)}),
-                          ((2, 3), {"axis": ()})):
+    for shape, params in (((), {}), ((3,), {}), ((2, 3), {}), ((2, 3), {"axis": (1,)}),
+                          ((2, 3), {"axis": (0,), "keepdims": True}), ((2, 3, 4), {"axis": (0, 2)}),
+                          ((2, 3), {"keepdims": True}), ((0,), {}), ((0, 3), {"axis": (1,)}), ((2, 3), {"axis": ()})):
         for order in (2, 3.0, 1.5):
             label = f"{text([shape])}-{order}-{','.join(f'{k}={v}' for k, v in params.items())}".replace(" ", "")
             own = {} if order == 2 else {"ord": order}

@@ -15,10 +15,9 @@ import numpy as np
 
 from ..errors import ShapeError, UnsupportedError, name_of, variable_names
 from ..rules import linear_algebra as rules
-from ..rules import shapes as shape_rules
 from ..tensor import Tensor, leaf
 from . import arranging, products
-from .arranging import concatenate, tril
+from .arranging import concatenate, roll, tril
 from .inputs import Axis, as_array, floating, one_axis, value_of
 from .pointwise import absolute, divide, multiply, sign
 from .reductions import max, min, sum
@@ -203,9 +202,9 @@ def matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         a, n = inv(a), -n
     if not n:
-        y = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape).copy()
-        return leaf(y, requires_grad=False, why="constants") if type(a) is Tensor else y
-    y = None
+        unit = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape).copy()
+        return leaf(unit, requires_grad=False, why="constants") if type(a) is Tensor else unit
+    y: Any = None
     while True:
         n, odd = divmod(n, 2)
         if odd:
@@ -267,7 +266,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
     return matrix_transpose(rules.cholesky(matrix_transpose(a))) if upper else rules.cholesky(a)
 
 
-def _triangle(UPLO: str) -> dict[str, str]:  # noqa: N803 - NumPy's name
+def _triangle(UPLO: str) -> dict[str, str]:
     side = str(UPLO).upper()
     if side not in ("L", "U"):
         raise ValueError(f"eigh: UPLO={UPLO!r}: write 'L' to read the lower triangle, or 'U' for the upper one.")
@@ -278,7 +277,7 @@ def _symmetric(a: Any, where: str) -> Any:
     return _square(a, where, "Use np.linalg.svd(A, full_matrices=False).")
 
 
-def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
+def eigh(a: Any, UPLO: str = "L") -> Any:
     """Eigenvalues, increasing, and eigenvectors, the columns, of each symmetric matrix, of which one triangle is read.
 
     That triangle gets the gradient. Eigenvectors of a repeated eigenvalue have no derivative: it is nan; the derivative
@@ -294,7 +293,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
     return EighResult(rules.eigh_values(factors, a, **side), getitem(factors, (Ellipsis, slice(1, None), slice(None))))
 
 
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """The eigenvalues, increasing, of each symmetric matrix, of which one triangle is read. ∂λ/∂A = v vᵀ.
 
     >>> import numpy as np, tinygrad_edu as tg
@@ -386,7 +385,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         raise UnsupportedError(f'qr: mode={mode!r} is not recorded. Use mode="reduced", "complete" or "r".')
     if mode == "complete" and m > n:
         if type(a) is not Tensor:
-            return QRResult(*np.linalg.qr(a, mode))
+            return QRResult(*np.linalg.qr(a, "complete"))
         raise UnsupportedError(
             f'qr: a of shape {tuple(a.shape)}: with mode="complete", Q has {m - n} columns more than a determines, which have '
             'no derivative. Use mode="reduced".')
@@ -402,9 +401,14 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 # ---------------------------------------------------------------- norms
 
 
-def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:  # noqa: A002 - NumPy's name
+def _settings(x: Any, axes: tuple[int, ...], keepdims: bool) -> dict[str, Any]:
+    """What is not the default: all axes, not kept."""
+    return ({} if len(axes) == x.ndim else {"axis": axes}) | ({"keepdims": True} if keepdims else {})
+
+
+def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if ord is None or ord == 2:
-        return rules.vector_norm(x, axis=axes, keepdims=keepdims)
+        return rules.vector_norm(x, **_settings(x, axes, keepdims))
     if isinstance(ord, str):
         raise ValueError(f"norm: order {ord!r} for vectors. Vectors have the orders inf, -inf, 0 and any number; "
                          "'fro' and 'nuc' are for matrices, axis=(i, j).")
@@ -416,12 +420,12 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         return sum(absolute(sign(x)), axes, keepdims)
     if ord == 1:
         return sum(absolute(x), axes, keepdims)
-    return rules.vector_norm(x, ord=float(ord), axis=axes, keepdims=keepdims)
+    return rules.vector_norm(x, ord=float(ord), **_settings(x, axes, keepdims))
 
 
-def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:  # noqa: A002
+def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any:
     if ord is None or (isinstance(ord, str) and ord in ("fro", "f")):
-        return rules.vector_norm(x, axis=tuple(sorted(axes)), keepdims=keepdims)
+        return rules.vector_norm(x, **_settings(x, tuple(sorted(axes)), keepdims))
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     x = moveaxis(x, axes, (-2, -1))
     if not isinstance(ord, str) and builtins.abs(ord) in (1, math.inf):
@@ -436,7 +440,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, int], keepdims: bool) -> Any
     return reshape(y, shape) if keepdims else y
 
 
-def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The norm of a vector or matrix, or of each along the given axis or pair of axes; None takes the entries of x.
 
     ord : for vectors inf, -inf, 0, or a number p for (Σ |x|^p)^(1/p), 2 by default; for matrices 'fro' (the default),
@@ -448,7 +452,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     """
     x = floating(x, "norm")
     if axis is None and (ord is None or (x.ndim == 2 and isinstance(ord, str) and ord in ("fro", "f"))):
-        return rules.vector_norm(x, **({"keepdims": True} if keepdims else {}))
+        return rules.vector_norm(x, **_settings(x, tuple(range(x.ndim)), keepdims))
     given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     axes = tuple(one_axis(x, int(i), "norm") for i in given)
     if len(set(axes)) < len(axes):
@@ -461,7 +465,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
                      "np.linalg.vector_norm(x, axis=...).")
 
 
-def vector_norm(x: Any, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+def vector_norm(x: Any, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """The norm of the entries along an axis, several, or all (None), taken as one vector.
 
     >>> import numpy as np, tinygrad_edu as tg
@@ -473,7 +477,7 @@ def vector_norm(x: Any, *, axis: Axis = None, keepdims: bool = False, ord: Any =
     return _vector_norm(x, ord, tuple(sorted(one_axis(x, int(i), "vector_norm") for i in given)), keepdims)
 
 
-def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """The norm of each matrix, in the last two axes; orders as in norm.
 
     >>> import numpy as np, tinygrad_edu as tg
@@ -502,7 +506,7 @@ def cond(x: Any, p: Any = None) -> Any:
     return matrix_norm(x, ord=p) * matrix_norm(inv(x), ord=p)
 
 
-def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:  # noqa: N803
+def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """The rank of each matrix: a plain integer, without derivative.
 
     >>> import numpy as np, tinygrad_edu as tg
@@ -530,10 +534,9 @@ def kron(a: Any, b: Any) -> Any:
 
 
 def _cross(a: Any, b: Any) -> Any:
-    """Along the last axis of both."""
-    ahead, behind = (lambda x: shape_rules.roll(x, shift=(-1,), axis=(x.ndim - 1,)),
-                     lambda x: shape_rules.roll(x, shift=(1,), axis=(x.ndim - 1,)))
-    return ahead(a) * behind(b) - behind(a) * ahead(b)
+    """Along the last axis of both: a moved ahead times b moved behind, less the other way round."""
+    ahead, behind = ([roll(x, step, -1) for x in (a, b)] for step in (-1, 1))
+    return ahead[0] * behind[1] - behind[0] * ahead[1]
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
@@ -585,8 +588,8 @@ def outer(x1: Any, x2: Any) -> Any:
     """
     x1, x2 = as_array(x1, "outer"), as_array(x2, "outer")
     if x1.ndim != 1 or x2.ndim != 1:
-        raise ShapeError(f"np.linalg.outer: shapes {tuple(x1.shape)} and {tuple(x2.shape)}; both must be vectors. Use np.outer, "
-                         "which takes the entries of any array.")
+        raise ShapeError(f"np.linalg.outer: shapes {tuple(x1.shape)} and {tuple(x2.shape)}; both must be vectors. Use "
+                         "np.outer, which takes the entries of any array.")
     return products.outer(x1, x2)
 
 

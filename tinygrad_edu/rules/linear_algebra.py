@@ -49,7 +49,7 @@ tril: Primitive = linear("tril", lambda x, k=0: np.tril(x, k), lambda g, _y, _x,
 triu: Primitive = linear("triu", lambda x, k=0: np.triu(x, k), lambda g, _y, _x, k=0: triu(g, k=k))
 
 
-def _to_triangle(s: Any, UPLO: str) -> Any:  # noqa: N803 - NumPy's name
+def _to_triangle(s: Any, UPLO: str) -> Any:
     """The gradient for a matrix of which one triangle is read, from s, that for the whole symmetric matrix.
 
     An entry below the diagonal stands for itself and for its mirror image.
@@ -168,19 +168,19 @@ def _inverse_gaps_rule(g: Any, y: Any, w: Any, squared: bool = False) -> Any:
 inverse_gaps = Primitive("inverse_gaps", _inverse_gaps, _inverse_gaps_rule)
 
 
-def _eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def _eigh(a: Any, UPLO: str = "L") -> Any:
     """The eigenvalues in the first row, the eigenvectors as columns below."""
-    w, v = np.linalg.eigh(_real(a, "eigh"), UPLO)
+    w, v = np.linalg.eigh(_real(a, "eigh"), UPLO)  # type: ignore[call-overload]
     return _kind_of(np.concatenate([w[..., None, :], v], -2), a)
 
 
-def _eigh_rule(g: Any, y: Any, _a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def _eigh_rule(g: Any, y: Any, _a: Any, UPLO: str = "L") -> Any:
     """Giles 3.1 for a symmetric matrix: V (diag(g_w) + F ∘ Vᵀ g_V) Vᵀ with F_ij = 1/(w_j − w_i)."""
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., :1, :], g[..., 1:, :]
     return _to_triangle((v * gw + v @ (inverse_gaps(w) * (v.mT @ gv))) @ v.mT, UPLO)
 
 
-def _eigh_values_rule(g: Any, _y: Any, factors: Any, _a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def _eigh_values_rule(g: Any, _y: Any, factors: Any, _a: Any, UPLO: str = "L") -> Any:
     v = factors[..., 1:, :]
     return _to_triangle((v * g[..., None, :]) @ v.mT, UPLO)
 
@@ -282,7 +282,7 @@ nonzero_part = Primitive("nonzero_part", _nonzero_part, lambda g, y, _s, shape: 
 # ---------------------------------------------------------------- norms
 
 
-def _vector_norm(x: Any, ord: float = 2, axis: Axes = None, keepdims: bool = False) -> Any:  # noqa: A002
+def _vector_norm(x: Any, ord: float = 2, axis: Axes = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
     """(Σ |x|^p)^(1/p); scaled by the largest entry where the plain sum would overflow or vanish."""
     size = np.abs(_real(x, "norm"))
     with np.errstate(over="ignore", under="ignore"):
@@ -309,7 +309,7 @@ def _ratio(a: Any, b: Any) -> Any:
 
 
 # a / b, but 0 where both are 0; its slope there is nan
-ratio = pointwise("ratio", _ratio, lambda g, _y, _a, b: g / nan_for_zero(b),
+ratio: Primitive = pointwise("ratio", _ratio, lambda g, _y, _a, b: g / nan_for_zero(b),
                   lambda g, y, _a, b: -g * y / nan_for_zero(b))
-nan_for_zero = pointwise("nan_for_zero", lambda x: np.where(x == 0, np.nan, x), lambda g, _y, _x: g)
+nan_for_zero: Primitive = pointwise("nan_for_zero", lambda x: np.where(x == 0, np.nan, x), lambda g, _y, _x: g)
 vector_norm = Primitive("vector_norm", _vector_norm, _vector_norm_rule, symbol="‖{0}‖")
