@@ -13,9 +13,10 @@ from numpy import ndarray
 
 from . import passes
 from .algebra import simplify, spread_late
+from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
-from .program import Program
+from .program import Name, Program
 from .record import Recorded
 
 Pass = Callable[[Program], Program]
@@ -32,7 +33,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("share", passes.share, False),
     ("drop_unused", passes.drop_unused, False),
 )
-PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in PASSES] + ["plan_memory"]))
+PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in PASSES] + ["flatten", "plan_memory"]))
 
 
 def optimised(program: Program, without: Iterable[str] = ()) -> Program:
@@ -62,12 +63,15 @@ class Compiled:
 _count = 0
 
 
-def compiled(recorded: Recorded, without: Sequence[str] = ()) -> Compiled:
+def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[Sequence[tuple[Name, str]]] = (),
+             copy: bool = True) -> Compiled:
     """Make a recording into code, and the code into a function."""
     global _count
     start = time.perf_counter()
     program = optimised(recorded.program, without)
-    code = Emitter(program, "plan_memory" not in without).code()
+    if donated:
+        program = passes.drop_unused(passes.share(flattened(program, donated, "flatten" not in without)))
+    code = Emitter(program, "plan_memory" not in without, copy).code()
     _count += 1
     name = f"<jit {program.name} {_count}>"
     linecache.cache[name] = (len(code.text), None, code.text.splitlines(keepends=True), name)

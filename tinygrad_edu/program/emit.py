@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from ..rules.indexing import is_basic
 from .algebra import dtypes_of, shapes_of
+from .donate import FLAT
 from .expand import LESS_ONE, PICK, ufunc_of
 from .program import Line, Name, Program, names_in
 
@@ -39,15 +40,14 @@ class Code:
     memory: int
     unplanned: int
     calls: int
-    owners: list[str] = field(default_factory=list)
 
 
 class Emitter:
     """One program on its way to source."""
 
-    def __init__(self, program: Program, plan_memory: bool = True) -> None:
-        self.program = program
-        self.plan_memory = plan_memory
+    def __init__(self, program: Program, plan_memory: bool = True, copy: bool = True) -> None:
+        self.program = program = _updates_last(program)
+        self.plan_memory, self.copy = plan_memory, copy
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
         self.held: dict[str, Any] = dict(program.constants)
@@ -58,6 +58,12 @@ class Emitter:
         self.calls = 0
         self.taken = {*(x.name for x in program.inputs), *program.constants, *self.line_of, "np"}
         self.results = {name for out in program.outputs.values() for name in names_in(out)}
+        self.flat_of = {str(name): flat for flat in program.flats for name in flat.members}
+        self.owned = {*self.flat_of, *[str(u.target) for u in program.updates]} & {str(x.name) for x in program.inputs}
+        for flat in program.flats:
+            self.shapes[flat.name] = (sum(math.prod(self.shapes[m]) for m in flat.members),)
+            self.dtypes[flat.name] = np.dtype(flat.dtype)
+        self.taken |= {str(flat.name) for flat in program.flats} | {f"{name}_given" for name in self.owned}
         self._roots()
         self._lifetimes()
 
@@ -67,7 +73,9 @@ class Emitter:
         """For every value the one whose memory it is a view of."""
         self.root: dict[str, str] = {str(x.name): str(x.name) for x in self.program.inputs}
         self.root |= {str(name): str(name) for name in self.program.constants}
-        self.contiguous = {str(x.name): False for x in self.program.inputs}
+        self.root |= {str(flat.name): str(flat.name) for flat in self.program.flats}
+        self.root |= {name: str(flat.name) for name, flat in self.flat_of.items()}
+        self.contiguous = {str(x.name): str(x.name) in self.owned for x in self.program.inputs}
         self.contiguous |= {str(name): bool(value.flags.c_contiguous) for name, value in self.program.constants.items()}
         for line in self.program.lines:
             name = str(line.name)
@@ -93,15 +101,60 @@ class Emitter:
         for i, line in enumerate(self.program.lines):
             for name in line.uses():
                 self.last[self.root[name]] = i
+        end = len(self.program.lines)
         for name in self.results:
-            self.last[self.root[name]] = len(self.program.lines)
-        self.returned_roots = {self.root[name] for name in self.results}
+            self.last[self.root[name]] = end
+        for update in self.program.updates:
+            self.last[self.root[update.value]] = end
+        self.returned_roots = {self.root[name] for name in self.results} if self.copy else set()
+        self._updates_in_place()
+        self.preplaced: dict[str, tuple[str, int]] = {}  # value -> (flat memory, where in it)
+        for line in self.program.lines:
+            if line.op is FLAT:
+                start = 0
+                for x in line.operands:
+                    if x in self.line_of and self.root[x] == x and x not in self.preplaced and x not in self.returned_roots:
+                        self.preplaced[str(x)] = (str(line.name), start)
+                        self.last[str(x)] = self.last[str(line.name)]
+                    start += math.prod(self.shapes[x])
+
+    def _updates_in_place(self) -> None:
+        """Which new values can be written over the old ones by the very line that makes them."""
+        reads: dict[str, int] = {}
+        index = {str(line.name): i for i, line in enumerate(self.program.lines)}
+        for i, line in enumerate(self.program.lines):
+            for name in line.uses():
+                reads[self.root[name]] = i
+        self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
+        self.moved: list[Any] = []  # the updates that take a copy at the end
+        for update in self.program.updates:
+            value, target = str(update.value), str(update.target)
+            line = self.line_of.get(value)
+            plain = line is not None and self.root[value] == value and ufunc_of(line.op) is not None and not line.params
+            if plain and value not in self.over and reads.get(self.root[target], -1) <= index[value] and (
+                    self.shapes[value] == self.shapes[target]) and self._is_whole(target):
+                self.over[value] = target
+            else:
+                self.moved.append(update)
+
+    def _is_whole(self, target: str) -> bool:
+        """Whether nothing else lies in the memory of a target, so that what reads that memory reads the target."""
+        return self.root[target] == target or len(self.flat_of[target].members) == 1 or not any(
+            self.flat_of[target] is self.flat_of.get(str(u.target)) and str(u.target) != target for u in self.program.updates)
 
     # -- memory
 
     def _place(self, line: Line, i: int, dying: Sequence[str]) -> str | None:
         """The name of the planned memory that a line's result goes to; None where it is made anew."""
         name = str(line.name)
+        if name in self.over:
+            self.prologue.append(f"{name} = {self.over[name]}")
+            return name
+        if name in self.preplaced:
+            flat, start = self.preplaced[name]
+            size = math.prod(line.shape)
+            self.prologue.append(f"{name} = {flat}[{start}:{start + size}].reshape({_shape_text(line.shape)})")
+            return name
         if not self.plan_memory or name in self.returned_roots or not line.shape:
             return None
         size = math.prod(line.shape) * np.dtype(line.dtype).itemsize
@@ -143,25 +196,62 @@ class Emitter:
         self.free: list[int] = []
         self.slot_size: list[int] = []
         self.static: set[str] = {str(name) for name in self.program.constants}  # made once, before the first step
+        self._own_inputs()
         unplanned = 0
         for i, line in enumerate(self.program.lines):
             unplanned += math.prod(line.shape) * np.dtype(line.dtype).itemsize if line.shape else 0
             self._write(line, i)
             self._release(i)
+        self._take_updates()
         returned = ", ".join(self._result(out) for out in self.program.outputs.values())
         return Code(self._text(returned), self.held, sum(self.slot_size), unplanned, self.calls)
 
+    def _own_inputs(self) -> None:
+        """Inputs that are updated in place live here; what is given in their stead is copied in."""
+        for flat in self.program.flats:
+            self.prologue.append(f"{flat.name} = np.empty({self.shapes[flat.name][0]}, {self._np(np.dtype(flat.dtype).name)})")
+            self.static.add(str(flat.name))
+            start = 0
+            for name in flat.members:
+                size = math.prod(self.shapes[name])
+                self.prologue.append(f"{name} = {flat.name}[{start}:{start + size}].reshape({_shape_text(self.shapes[name])})")
+                start += size
+        for x in self.program.inputs:
+            if x.name in self.owned and x.name not in self.flat_of:
+                self.prologue.append(f"{x.name} = np.empty({_shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
+            if x.name in self.owned:
+                self.static.add(str(x.name))
+                copyto = self._function("copyto", "np.copyto")
+                self.body.append(f"if {x.name}_given is not {x.name}: {copyto}({x.name}, {x.name}_given)")
+        for line in self.program.lines:
+            if line.op is FLAT:
+                self.prologue.append(f"{line.name} = np.empty({line.shape[0]}, {self._np(np.dtype(line.dtype).name)})")
+                self.static.add(str(line.name))
+
+    def _take_updates(self) -> None:
+        if not self.moved:
+            return
+        copyto = self._function("copyto", "np.copyto")
+        kept = {}
+        for update in self.moved:  # a value that is itself overwritten is put aside first
+            value = str(update.value)
+            if self.root[value] in self.owned or self.root[value] in {str(f.name) for f in self.program.flats}:
+                kept[value] = f"{value}_before"
+                self.body.append(f"{value}_before = {value}.copy()")
+        self.body += [f"{copyto}({u.target}, {kept.get(str(u.value), u.value)})" for u in self.moved]
+
     def _result(self, out: Any) -> str:
         if isinstance(out, Name):
+            if out in self.owned:
+                return str(out)
             root = self.root[out]
             if root != out or out in self.program.constants or any(out == x.name for x in self.program.inputs):
-                shape = self.shapes[out]
-                return f"{out}.copy()" if shape else str(out)
-            return str(out)
+                return f"{out}.copy()" if self.shapes[out] and self.copy else str(out)
+            return f"{out}.copy()" if out in self.static and self.copy else str(out)
         return self._object(getattr(out, "value", out))
 
     def _text(self, returned: str) -> str:
-        arguments = ", ".join(str(x.name) for x in self.program.inputs)
+        arguments = ", ".join(f"{x.name}_given" if x.name in self.owned else str(x.name) for x in self.program.inputs)
         lines = [f"def build({', '.join(self.held)}):"]
         if self.slot_size:
             lines.append("    memory = allocate((" + ", ".join(map(str, self.slot_size)) + ",))")
@@ -252,6 +342,9 @@ class Emitter:
 
     def _write(self, line: Line, i: int) -> None:
         name = str(line.name)
+        if line.op is FLAT:
+            self._gather(line)
+            return
         view = self._view(line)
         if view is not None:
             source = line.operands[0]
@@ -270,6 +363,18 @@ class Emitter:
         if text is None:
             text = self._call(line)
         self.body.append(text)
+
+    def _gather(self, line: Line) -> None:
+        """What was not written to the flat memory by its own line is copied there."""
+        start = 0
+        for k, x in enumerate(line.operands):
+            size = math.prod(self.shapes[x])
+            if not (x in self.preplaced and self.preplaced[x] == (str(line.name), start) and x in self.static):
+                place = f"{line.name}_part{k}"
+                self.prologue.append(f"{place} = {line.name}[{start}:{start + size}].reshape({_shape_text(self.shapes[x])})")
+                self.body.append(f"{self._function('copyto', 'np.copyto')}({place}, {x})")
+                self.calls += 1
+            start += size
 
     def out(self, line: Line, i: int, over: Sequence[Any] = ()) -> str | None:
         """Where the result goes: over an operand that is not needed any more, to planned memory, or None for anew."""
@@ -311,6 +416,24 @@ class Emitter:
         if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is function:
             return f"np.{function.__name__}"
         return self._object(function)
+
+
+def _updates_last(program: Program) -> Program:
+    """Lines that make new values of updated inputs, and that nothing else needs, come last: the old values are read first."""
+    last = {str(u.value) for u in program.updates}
+    if not last:
+        return program
+    needed: dict[str, list[Line]] = {}
+    for line in program.lines:
+        for name in line.uses():
+            needed.setdefault(name, []).append(line)
+    late: set[str] = set()
+    for line in reversed(program.lines):
+        if line.name in last and all(user.name in late for user in needed.get(line.name, ())) and not any(
+                line.name in names_in(out) for out in program.outputs.values()):
+            late.add(line.name)
+    return replace(program, lines=(*[x for x in program.lines if x.name not in late],
+                                   *[x for x in program.lines if x.name in late]))
 
 
 def _identifier(text: str) -> str:

@@ -17,8 +17,10 @@ from ..errors import TraceError
 from ..modes import recording
 from ..tensor import Tensor
 from .compiled import PASS_NAMES, Compiled, compiled, describe
+from .donate import matched
 from .guards import Guard, generators_around, guards_of, unchanged
-from .program import Program
+from .naming import argument_names
+from .program import Name, Program
 from .record import Recorded, is_dynamic, record
 
 MISS = object()  # what a quick entry says of arguments it was not made for
@@ -36,7 +38,7 @@ class CacheInfo(NamedTuple):
 class Jit:
     """A compiled function: call it like the one it was made of. See `jit`."""
 
-    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int] = (), copy: bool = True,
+    def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int] = (), donate: Any = (), copy: bool = True,
                  without: Sequence[str] = (), check: bool = True, cache_size: int = 64) -> None:
         if not callable(f):
             raise TypeError(f"jit: give it a function, as in tg.jit(f); got {type(f).__name__}.")
@@ -46,6 +48,7 @@ class Jit:
         functools.update_wrapper(self, f, updated=())
         self.f = f
         self.static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+        self.donate = (donate,) if isinstance(donate, (int, str)) else tuple(donate)
         self.copy, self.without, self.check, self.cache_size = copy, tuple(without), check, cache_size
         self.entries: OrderedDict[Any, Entry] = OrderedDict()
         self.latest: Callable[[tuple[Any, ...]], Any] = _miss
@@ -110,10 +113,28 @@ class Jit:
         recorded = record(f, self._dynamic_args(args), kwargs)
         if self.check:
             _check_again(f, self._dynamic_args(args), kwargs, recorded, before, getattr(self.f, "__name__", "f"))
-        made = compiled(recorded, self.without)
+        made = compiled(recorded, self.without, self._donated(recorded, args, kwargs), self.copy)
         captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
         entry = Entry(self, recorded, made, guards_of(self.f, captured), args, kwargs)
         return entry, recorded.rebuild(recorded.results)
+
+    def _donated(self, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The inputs that are updated in place, each with the result that takes its place, argument by argument."""
+        if not self.donate:
+            return []
+        titles = argument_names(self.f, len(args))
+        given = [*zip(titles, args, strict=True), *kwargs.items()]
+        parts: dict[str, list[Name]] = {}
+        names = iter([x.name for x in recorded.program.inputs])
+        for i, (title, arg) in enumerate(given):
+            if i not in self.static:
+                parts[title] = [next(names) for x in flatten(arg)[0] if is_dynamic(x)]
+        wanted = [titles[d] if isinstance(d, int) and -len(titles) <= d < len(titles) else d for d in self.donate]
+        for title in wanted:
+            if title not in parts:
+                raise ValueError(f"jit: donate names {title!r}, which is no argument of {getattr(self.f, '__name__', 'f')} "
+                                 f"({', '.join(parts)}).")
+        return matched([parts[title] for title in wanted], recorded.program, recorded.rebuild, wanted)
 
     def _dynamic_args(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(x for i, x in enumerate(args) if i not in self.static)
@@ -388,7 +409,7 @@ def _who_uses(program: Program, name: str) -> str:
 # ---------------------------------------------------------------- the front door
 
 
-def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int] = (), copy: bool = True,
+def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int] = (), donate: Any = (), copy: bool = True,
         without: Sequence[str] = (), check: bool = True, cache_size: int = 64) -> Any:
     """Compile a function: recorded on its first call, it runs as straight-line NumPy from then on.
 
@@ -402,6 +423,9 @@ def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int]
         call, to see that what it does follows from its arguments alone.
     static_argnums : arguments that f gets as they are; another value is recorded anew. Text, integers, truth values,
         None and functions are static anyway.
+    donate : arguments (names or positions) that are updated in place: a part of the result with the same shapes takes their
+        place, and is handed out as the same arrays on every call. They are views of one flat buffer, updated together.
+        Go on with the returned arrays; those that were given are left as they are.
     copy : results are the caller's own arrays; False hands out the function's memory, which the next call writes over.
     without : names of passes to leave out.
     check : False saves the second recording.
@@ -419,5 +443,5 @@ def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int]
     2.78804874999...  1
     """
     if f is None:
-        return lambda g: Jit(g, static_argnums, copy, without, check, cache_size)
-    return Jit(f, static_argnums, copy, without, check, cache_size)
+        return lambda g: Jit(g, static_argnums, donate, copy, without, check, cache_size)
+    return Jit(f, static_argnums, donate, copy, without, check, cache_size)

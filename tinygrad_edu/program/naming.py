@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..calculus import flatten
+from ..containers import flatten, is_object, leaf_paths
 from ..tensor import Tensor
 from .program import Name
 
@@ -192,6 +192,8 @@ def leaf_names(tree: Any, name: str) -> list[str]:
         for i, item in enumerate(tree):
             out += leaf_names(item, fields[i] if fields else f"{name}_{i}")
         return out
+    if is_object(tree):  # a dataclass, or a registered class: its fields' names
+        return [as_identifier("".join(path)) for path in leaf_paths(tree)]
     return [name]
 
 

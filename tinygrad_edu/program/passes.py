@@ -48,7 +48,7 @@ def share(program: Program) -> Program:
         line = _line(line, by)
         key = (line.op, tuple(_key(x) for x in line.operands), tuple(sorted((k, _key(v)) for k, v in line.params.items())),
                str(line.dtype))
-        if key in seen and not line.named:
+        if key in seen and not line.named and line.op.kind != "draw":
             by[line.name] = seen[key]
             continue
         seen.setdefault(key, line.name)
@@ -73,9 +73,10 @@ def drop_unused(program: Program) -> Program:
     needed: set[str] = set()
     for out in program.outputs.values():
         needed.update(names_in(out))
+    needed.update(str(update.value) for update in program.updates)
     kept = []
     for line in reversed(program.lines):
-        if line.name in needed:
+        if line.name in needed or line.op.kind == "draw":  # the generator moves on, whoever needs the draw
             kept.append(line)
             needed.update(line.uses())
     kept.reverse()
