@@ -492,7 +492,7 @@ def test_a_group_added_later_starts_there(rng: np.random.Generator) -> None:
 
 
 def test_an_option_unknown_to_a_group_is_refused() -> None:
-    with pytest.raises(TypeError, match="SGD: a group has no option 'learning_rate'. Options are lr, momentum"):
+    with pytest.raises(TypeError, match=r"SGD: a group has no option 'learning_rate'\. Options are lr, momentum"):
         optim.SGD([{"params": [Tensor(1.0)], "learning_rate": 0.1}])
 
 

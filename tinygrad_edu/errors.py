@@ -135,8 +135,9 @@ class UnsupportedError(TinygradError, NotImplementedError, TypeError):
     >>> import numpy as np, tinygrad_edu as tg
     >>> np.angle(tg.Tensor([1.0]))
     Traceback (most recent call last):
-    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. For the \
-numbers alone use np.angle(t.numpy()).
+    tinygrad_edu.errors.UnsupportedError: np.angle: no derivative rule for Tensors. Of real \
+numbers it is 0 or π: np.where(t < 0, np.pi, 0.0). The angle of a point (x, y) is np.arctan2(y, x). For the numbers alone \
+use np.angle(t.numpy()).
     """
 
 
@@ -194,6 +195,22 @@ class NamesError(TinygradError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class DataError(TinygradError, ValueError):
+    """A file of data does not hold what its header or its form promises: cut short, damaged, or of another kind.
+
+    Sizes are checked before memory is asked for, and nothing in a file is ever executed: arrays of Python objects, which
+    NumPy would unpickle, are refused.
+
+    >>> import numpy as np
+    >>> from tinygrad_edu import data
+    >>> np.save("objects.npy", np.array([{"a": 1}]), allow_pickle=True)
+    >>> data.read_npy("objects.npy")
+    Traceback (most recent call last):
+    tinygrad_edu.errors.DataError: read_npy: objects.npy holds Python objects, which only running code from the file could \
+restore. Save plain arrays of numbers instead.
+    """
 
 
 class MissingExtraError(TinygradError, ImportError):
