@@ -717,3 +717,32 @@ def test_auto_takes_the_cheaper_mode(f: Any, x: Any, forward: bool, monkeypatch:
     J = tg.jacobian(f)(x)
     assert taken == ["_forward_table" if forward else "_reverse_table"]
     same(J, tg.jacobian(f, mode="reverse" if forward else "forward")(x))
+
+
+# ---------------------------------------------------------------- the readers
+
+def layer_cost(layer: Any, x: Any) -> Any:
+    z = layer.W @ x + layer.b
+    a = np.tanh(z)
+    return a.sum()
+
+
+def test_readers_take_dataclasses() -> None:
+    layer = Layer(W0, b0)
+    assert {"dW = dz xᵀ", "db = dz"} <= set(str(tg.formulas(layer_cost, layer, x0)).splitlines())
+    source = str(tg.numpy_source(layer_cost, layer, x0))
+    assert "W = layer.W" in source and 'dlayer = {"W": dW, "b": db}' in source
+    d = tg.grad(layer_cost)(layer, x0)
+    assert tg.compare(layer_cost, layer, x0, dW=d.W, db=d.b).ok
+
+
+def test_the_paths_and_the_structure_of_a_container() -> None:
+    tree = {"m": [a_model(), Pair(x0, None)], "text": "a"}
+    paths = containers.leaf_paths(tree)
+    assert len(containers.flatten(tree)[0]) == len(paths)
+    assert ["".join(p) for p in paths] == [
+        "['m'][0].first.W", "['m'][0].first.b", "['m'][0].rest[0].W", "['m'][0].rest[0].b", "['m'][0].scale", "['m'][1].a",
+        "['text']"]
+    assert containers.structure(Layer(W0, b0)) == containers.structure(Layer(W0 + 1, b0))
+    assert containers.structure(Layer(W0, b0)) != containers.structure(Layer(W0, b0, units=3))
+    assert containers.structure([x0]) != containers.structure((x0,)) != containers.structure({"a": x0})

@@ -147,6 +147,43 @@ def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
     return [x for own, _ in parts for x in own], rebuild
 
 
+def is_object(tree: Any) -> bool:
+    """Whether a container is a dataclass or of a registered class, whose leaves are attributes."""
+    return not isinstance(tree, (dict, tuple, list)) and opened(tree) is not None
+
+
+def leaf_paths(tree: Any, path: tuple[str, ...] = (), inside: bool = False) -> list[tuple[str, ...]]:
+    """How each leaf that `flatten` finds is reached, as ("['layers']", "[0]", ".W")."""
+    if tree is None:
+        return []
+    found = opened(tree, inside)
+    if found is None:
+        return [path]
+    if _registered and _registration(tree) is not None:
+        inside = False
+    elif not isinstance(tree, (dict, tuple, list)):
+        inside = True
+    labels, items, _ = found
+    return [place for label, item in zip(labels, items, strict=True) if not (inside and is_setting(item, inside))
+            for place in leaf_paths(item, (*path, label), inside)]
+
+
+def structure(tree: Any, inside: bool = False) -> tuple[Any, ...]:
+    """What a container is apart from its leaves: its types, keys and settings; for programs made for one form only."""
+    found = opened(tree, inside)
+    if tree is None or found is None:
+        return ()
+    if _registered and _registration(tree) is not None:
+        inside = False
+    elif not isinstance(tree, (dict, tuple, list)):
+        inside = True
+    labels, items, _ = found
+    own: tuple[Any, ...] = (type(tree), *labels)
+    if inside and not isinstance(tree, (dict, tuple, list)):
+        own += tuple((name, getattr(tree, name, None)) for name in tree.__dataclass_fields__ if f".{name}" not in labels)
+    return (*own, *[item if inside and is_setting(item, inside) else structure(item, inside) for item in items])
+
+
 def _always(item: Any) -> Rebuild:
     return lambda _leaves: item
 

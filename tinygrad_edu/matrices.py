@@ -23,9 +23,10 @@ def jacobian(f: Callable[..., Any], argnums: Wanted = 0, mode: str = "auto", lay
              has_aux: bool = False) -> Callable[..., Any]:
     """All derivatives of all results: shape of the result, then shape of the argument.
 
-    mode : "forward" carries one direction per entry of the arguments, all of them in one walk through the graph, "reverse"
-    walks it once per entry of the results; "auto" estimates both and takes the cheaper one. layout : for vectors (n,), (n, 1) or (1, n), "numerator" gives the matrix (results, arguments) of matrix
-    calculus and "denominator" its transpose. Results or arguments in containers give containers of Jacobians, nested as
+    mode : "forward" carries one direction per entry of the arguments, all of them in one walk through the graph,
+    "reverse" walks it once per entry of the results; "auto" estimates both and takes the cheaper one. layout : for
+    vectors (n,), (n, 1) or (1, n), "numerator" gives the matrix (results, arguments) of matrix calculus and "denominator"
+    its transpose. Results or arguments in containers give containers of Jacobians, nested as
     the result and then as the argument: J["loss"]["W"]. has_aux : f returns (result, extra), and so does the Jacobian.
 
     >>> import tinygrad_edu as tg
@@ -148,7 +149,7 @@ def _laid_out(j: Any, y: Tensor, x: Tensor, layout: str) -> Any:
 def hessian(f: Callable[..., Any], argnums: Wanted = 0, has_aux: bool = False) -> Callable[..., Any]:
     """All second derivatives of a function that returns one number: shape of the argument, twice.
 
-    One recorded gradient, and its Jacobian: nearly always all directions in one forward sweep. Containers give containers of containers,
+    One recorded gradient, and its Jacobian, mostly all directions in one sweep. Containers give containers of containers,
     H["W"]["b"] = ∂²f/∂W∂b with the shape of W, then of b. has_aux : f returns (number, extra), and the result is
     (Hessian, extra).
 

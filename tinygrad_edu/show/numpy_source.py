@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..calculus import flatten
+from ..containers import flatten, is_object, leaf_paths
 from ..program import Line, Name, Program
 from ..program.passes import drop_unused, forward_names, share
 from ..program.trace import trace_with_arguments
@@ -313,7 +313,7 @@ class _Writer:
             count = len(flatten(arg)[0])
             own = inputs[start : start + count]
             start += count
-            if isinstance(arg, (dict, tuple, list)) and not (count == 1 and flatten(arg)[0][0] is arg):
+            if (isinstance(arg, (dict, tuple, list)) or is_object(arg)) and not (count == 1 and flatten(arg)[0][0] is arg):
                 name = self._free(_identifier(title))
                 for (path, _), leaf in zip(_paths(arg), own, strict=True):
                     self.unpack.append(f"{self.names[leaf]} = {name}{path}")
@@ -703,6 +703,8 @@ def _paths(tree: Any, path: str = "") -> list[tuple[str, Any]]:
         return [x for key, item in tree.items() for x in _paths(item, f"{path}[{_quoted(key)}]")]
     if isinstance(tree, tuple) or (isinstance(tree, list) and not (len(flatten(tree)[0]) == 1 and flatten(tree)[0][0] is tree)):
         return [x for i, item in enumerate(tree) for x in _paths(item, f"{path}[{i}]")]
+    if is_object(tree):
+        return [(path + "".join(place), None) for place in leaf_paths(tree)]
     return [(path, tree)]
 
 
@@ -714,6 +716,8 @@ def _nested_text(tree: Any, names: Any) -> str:
     if isinstance(tree, tuple):
         inner = [_nested_text(item, names) for item in tree]
         return f"({inner[0]},)" if len(inner) == 1 else f"({', '.join(inner)})"
+    if is_object(tree):  # the code stands alone, without its class: a dict of its fields
+        return "{" + ", ".join(f"{_quoted(''.join(place).lstrip('.'))}: {next(names)}" for place in leaf_paths(tree)) + "}"
     if isinstance(tree, list) and not (len(flatten(tree)[0]) == 1 and flatten(tree)[0][0] is tree):
         return "[" + ", ".join(_nested_text(item, names) for item in tree) + "]"
     return next(names)  # type: ignore[no-any-return]
@@ -796,13 +800,14 @@ def _wrapped(text: str, indent: int = 4) -> list[str]:
     if equals and head.isidentifier() and _loose_at_top(value):
         text = f"{head} = ({value})"
     lines: list[str] = []
+    opened = 0  # brackets that the lines so far leave open
     hang = "        " if text.startswith("def ") else "    "
     while len(text) > room:
         places, depth, quoted = [], 0, False
         for i, c in enumerate(text):
             quoted ^= c == '"'
             depth += (c in "([{") - (c in ")]}")
-            if c == " " and depth and not quoted and len(hang) < i <= room:
+            if c == " " and depth and opened + depth > 0 and not quoted and len(hang) < i <= room:
                 loose = text[i - 1] == "," or text[i + 1 : i + 3] in ("+ ", "- ")
                 tight = text[i + 1 : i + 3] in ("* ", "/ ", "@ ")
                 if loose or tight:
@@ -816,5 +821,6 @@ def _wrapped(text: str, indent: int = 4) -> list[str]:
         best = max(d for d, _ in places)
         i = max(i for d, i in places if d == best)
         lines.append(text[:i])
+        opened += sum((c in "([{") - (c in ")]}") for c in text[:i])
         text = hang + text[i + 1 :]
     return [*lines, text]
