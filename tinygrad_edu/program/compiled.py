@@ -18,6 +18,7 @@ from .emit import Code, Emitter, instantiate
 from .expand import expand
 from .program import Name, Program
 from .record import Recorded
+from .scale import scale_early
 
 Pass = Callable[[Program], Program]
 
@@ -33,7 +34,11 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("share", passes.share, False),
     ("drop_unused", passes.drop_unused, False),
 )
-PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in PASSES] + ["flatten", "plan_memory"]))
+# Those that see a whole training step, update included.
+LATER: tuple[tuple[str, Pass, bool], ...] = (
+    ("scale_early", scale_early, True),
+)
+PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + ["flatten", "plan_memory"]))
 
 
 def optimised(program: Program, without: Iterable[str] = ()) -> Program:
@@ -71,6 +76,9 @@ def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[
     program = optimised(recorded.program, without)
     if donated:
         program = passes.drop_unused(passes.share(flattened(program, donated, "flatten" not in without)))
+    for name, step, _ in LATER:
+        if name not in without:
+            program = step(program)
     code = Emitter(program, "plan_memory" not in without, copy).code()
     _count += 1
     name = f"<jit {program.name} {_count}>"
