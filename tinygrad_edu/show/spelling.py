@@ -46,9 +46,12 @@ def _zero(c: Call) -> str:
 
 
 def _typed_number(c: Call, i: int) -> Code:
-    """A Python number as one of two choices, in the type of the result."""
+    """One of two choices, in the type of the result: a Python number, or a number of another type."""
     dtype = np.dtype(c.line.dtype)
-    if isinstance(c.line.operands[i], Name) or dtype in (np.float64, np.bool_, np.int64):
+    if isinstance(c.line.operands[i], Name):
+        if c.dtypes[i] == dtype:
+            return c.operands[i]
+    elif dtype in (np.float64, np.bool_, np.int64):
         return c.operands[i]
     return Code(f"np.{dtype.name}({c[i]})", CALL)
 
@@ -58,6 +61,13 @@ def _where(c: Call) -> Code:
         typed = [_typed_number(c, i) for i in (1, 2)]
         return Code(f"{typed[0].within(COMPARE)} if {c.of(0, COMPARE)} else {typed[1].within(CHOICE)}", CHOICE)
     return Code(f"np.where({', '.join(c.all_texts())})", CALL)
+
+
+def _astype(c: Call) -> Code:
+    dtype = c.spell(c.params["dtype"])
+    if not c.shapes[0]:  # a number, perhaps one of Python's
+        return Code(f"{dtype}({c[0]})", CALL)
+    return Code(f"{c.of(0, CALL)}.astype({dtype})", CALL)
 
 
 def _gate(c: Call) -> Code:
@@ -234,7 +244,8 @@ TABLE: dict[str, Spelling] = {
     "binary_cross_entropy_with_logits": helper("binary_cross_entropy_with_logits"),
     **{name: settled(f"np.{name}", "axis", "keepdims", "dtype") for name in ("sum", "mean", "max", "min", "prod")},
     "var": settled("np.var", "axis", "keepdims", "ddof"), "std": settled("np.std", "axis", "keepdims", "ddof"),
-    **{name: settled(f"np.{name}", "axis", "keepdims") for name in ("argmax", "argmin", "any", "all", "argsort")},
+    **{name: settled(f"np.{name}", "axis", "keepdims") for name in ("argmax", "argmin", "any", "all")},
+    "argsort": settled("np.argsort", "axis", "kind", "stable"),
     "cumsum": lambda c: Code(f"np.cumsum({c[0]}, axis=-1)", CALL),
     "cumprod": lambda c: Code(f"np.cumprod({c[0]}, axis=-1)", CALL),
     "cummax": lambda c: Code(f"np.maximum.accumulate({c[0]}, axis=-1)", CALL),
@@ -248,8 +259,7 @@ TABLE: dict[str, Spelling] = {
     "broadcast_to": _broadcast_to, "sum_to": _sum_to, "reshape": _reshape, "transpose": _transpose, "flip": _flip,
     "roll": lambda c: Code(f"np.roll({c[0]}, {c.params['shift']}, axis={c.params['axis']})", CALL),
     "pad": lambda c: Code(f"np.pad({c[0]}, {c.params['width']})", CALL),
-    "astype": lambda c: Code(f"{c.of(0, CALL)}.astype({c.spell(c.params['dtype'])})", CALL),
-    "as_type": lambda c: Code(f"{c.of(0, CALL)}.astype({c.spell(c.params['dtype'])})", CALL),
+    "astype": _astype, "as_type": _astype,
     "concatenate": _joined("concatenate"), "stack": _joined("stack"), "getitem": _getitem, "gather": _getitem,
     "matmul": _matmul, "einsum": _einsum,
 }
