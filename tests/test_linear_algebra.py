@@ -109,7 +109,8 @@ def cases() -> Iterator[Case]:
     yield Case("tensorinv", (regular("tensor", (6, 6)).reshape(6, 2, 3),), {"ind": 1})
     yield Case("tensorinv", (regular("tensor", (6, 6)).reshape(2, 3, 6),))
     yield Case("tensorsolve", (regular("tensor", (6, 6)).reshape(6, 2, 3), draw("right", (6,))))
-    yield Case("tensorsolve", (regular("tensor", (6, 6)).reshape(2, 3, 6).swapaxes(1, 2), draw("right", (2, 3))), {"axes": (1,)})
+    moved = regular("tensor", (6, 6)).reshape(2, 3, 6).swapaxes(1, 2)
+    yield Case("tensorsolve", (moved, draw("right", (2, 3))), {"axes": (1,)})
 
 
 CASES = list(cases())
@@ -231,7 +232,8 @@ def test_of_a_symmetric_function_the_gradient_is_symmetric() -> None:
 
 Q3 = np.linalg.qr(draw("turn", (3, 3)))[0]
 REPEATED = [pytest.param(np.eye(3), id="identity"), pytest.param(np.zeros((3, 3)), id="zero"),
-            pytest.param(np.diag([2.0, 1.0, 2.0]), id="diagonal"), pytest.param(Q3 @ np.diag([2.0, 2.0, 5.0]) @ Q3.T, id="turned")]
+            pytest.param(np.diag([2.0, 1.0, 2.0]), id="diagonal"),
+            pytest.param(Q3 @ np.diag([2.0, 2.0, 5.0]) @ Q3.T, id="turned")]
 
 
 @pytest.mark.parametrize("S", REPEATED)
@@ -339,7 +341,8 @@ def test_singular_matrices_raise_numpys_error_with_names() -> None:
 
 def test_not_positive_definite_and_nan_are_named() -> None:
     C = Tensor([[1.0, 2.0], [2.0, 1.0]])
-    with pytest.raises(LinearAlgebraError, match=r"cholesky: C \(2, 2\): not positive definite. All of np.linalg.eigvalsh\(C\)"):
+    message = r"cholesky: C \(2, 2\): not positive definite. All of np.linalg.eigvalsh\(C\)"
+    with pytest.raises(LinearAlgebraError, match=message):
         np.linalg.cholesky(C)
     E = Tensor([[np.nan, 1.0], [1.0, 1.0]])
     with pytest.raises(LinearAlgebraError, match=r"E \(2, 2\): .*np.isfinite\(E\).all\(\)"):

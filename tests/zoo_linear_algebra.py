@@ -14,7 +14,7 @@ TALL: tuple[tuple[int, ...], ...] = ((2, 2), (3, 2), (3, 1), (2, 3, 2), (0, 3, 2
 ANY: tuple[tuple[int, ...], ...] = (*TALL, (2, 3), (1, 3), (2, 2, 3), (0, 3))
 # primitives of matrices, which single numbers are not
 OF_MATRICES = {
-    "tril", "triu", "inv", "solve", "cofactors", "one_over_det", "det", "det_sign", "logabsdet", "pinv", "cholesky", "qr",
+    "tril", "mirror", "to_triangle", "inv", "solve", "cofactors", "one_over_det", "det", "det_sign", "logabsdet", "pinv", "cholesky", "qr",
     "independent", "inverse_gaps", "eigh", "eigh_values", "eig", "eig_values", "left_vectors", "svd", "svd_values",
     "one_over_singular", "nonzero_part",
 }
@@ -82,12 +82,17 @@ def _norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> A
 
 def _samples() -> Iterator[Sample]:
     for shape in (*SQUARES, (2, 3), (3, 2)):
-        for name, reference in (("tril", np.tril), ("triu", np.triu)):
-            for k in (0, -1, 1):
-                yield Sample(name, f"{text([shape])}-{k}", (draw(name, shape),), {"k": k} if k else {},
-                             lambda x, k=0, reference=reference: reference(np.ones(x.shape[-2:]), k) * x)
+        for k in (0, -1, 1):
+            yield Sample("tril", f"{text([shape])}-{k}", (draw("tril", shape),), {"k": k} if k else {},
+                         lambda x, k=0: np.tril(np.ones(x.shape[-2:]), k) * x)
     for shape in SQUARES:
         label, a = text([shape]), regular("square", shape)
+        for params in ({}, {"UPLO": "U"}):
+            side = f"{label}{'-U' if params else ''}"
+            yield Sample("mirror", side, (a,), params, lambda x, UPLO="L": _symmetric(x, UPLO))
+            yield Sample("to_triangle", side, (a,), params, lambda x, UPLO="L": (
+                (x + x.mT) * (np.tri(x.shape[-1], k=-1) if UPLO == "L" else np.tri(x.shape[-1], k=-1).T)
+                + x * np.eye(x.shape[-1])))
         yield Sample("inv", label, (a,), numpy=lambda a: np.linalg.solve(a, np.eye(a.shape[-1])))
         yield Sample("cofactors", label, (a,), numpy=_by_minors if shape[-1] else np.array)
         yield Sample("one_over_det", label, (a,), numpy=lambda a: np.linalg.det(np.linalg.inv(a)))

@@ -17,7 +17,7 @@ from ..errors import ShapeError, UnsupportedError, name_of, variable_names
 from ..rules import linear_algebra as rules
 from ..tensor import Tensor, leaf
 from . import arranging, products
-from .arranging import concatenate, roll, tril
+from .arranging import concatenate, roll
 from .inputs import Axis, as_array, floating, one_axis, value_of
 from .pointwise import absolute, divide, multiply, sign
 from .reductions import max, min, sum
@@ -153,7 +153,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
     """
     if hermitian:
         a = _square(a, "pinv", "Leave out hermitian=True.")
-        a = tril(a) + matrix_transpose(tril(a, -1))
+        a = rules.mirror(a)
     a = _matrix(a, "pinv")
     if rcond is None and rtol is not None:
         rcond = rtol

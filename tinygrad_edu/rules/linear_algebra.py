@@ -46,16 +46,24 @@ def _as_matrix(g: Any) -> Any:
 # ---------------------------------------------------------------- triangles
 
 tril: Primitive = linear("tril", lambda x, k=0: np.tril(x, k), lambda g, _y, _x, k=0: tril(g, k=k))
-triu: Primitive = linear("triu", lambda x, k=0: np.triu(x, k), lambda g, _y, _x, k=0: triu(g, k=k))
 
 
-def _to_triangle(s: Any, UPLO: str) -> Any:
-    """The gradient for a matrix of which one triangle is read, from s, that for the whole symmetric matrix.
+def _mirror(x: Any, UPLO: str = "L") -> Any:
+    if UPLO == "L":
+        return np.tril(x) + np.swapaxes(np.tril(x, -1), -1, -2)
+    return np.triu(x) + np.swapaxes(np.triu(x, 1), -1, -2)
 
-    An entry below the diagonal stands for itself and for its mirror image.
-    """
-    return tril(s) + triu(s, k=1).mT if UPLO == "L" else triu(s) + tril(s, k=-1).mT
 
+def _to_triangle(s: Any, UPLO: str = "L") -> Any:
+    if UPLO == "L":
+        return np.tril(s) + np.swapaxes(np.triu(s, 1), -1, -2)
+    return np.triu(s) + np.swapaxes(np.tril(s, -1), -1, -2)
+
+
+# The symmetric matrix whose lower (or upper) triangle is read, and its derivative: an entry below the diagonal stands for
+# itself and for its mirror image. So a matrix of which one triangle is read gets its gradient in that triangle.
+mirror: Primitive = linear("mirror", _mirror, lambda g, _y, _x, UPLO="L": to_triangle(g, UPLO=UPLO))
+to_triangle: Primitive = linear("to_triangle", _to_triangle, lambda g, _y, _s, UPLO="L": mirror(g, UPLO=UPLO))
 
 # ---------------------------------------------------------------- inverse, solution, determinant
 
@@ -115,7 +123,7 @@ def _cholesky_rule(g: Any, y: Any, _a: Any) -> Any:
     """Murray's L⁻ᵀ Φ(Lᵀ g) L⁻¹, where Φ takes the lower triangle and half of the diagonal."""
     p = y.mT @ g
     half = 0.5 * (tril(p) + tril(p, k=-1))
-    return _to_triangle(solve(y.mT, solve(y.mT, half).mT).mT, "L")
+    return to_triangle(solve(y.mT, solve(y.mT, half).mT).mT)
 
 
 cholesky = Primitive("cholesky", lambda a: np.linalg.cholesky(_real(a, "cholesky")), _cholesky_rule)
@@ -139,7 +147,7 @@ def _qr_rule(g: Any, y: Any, _a: Any) -> Any:
     m = _a.shape[-2]
     q, r, gq, gr = y[..., :m, :], y[..., m:, :].mT, g[..., :m, :], g[..., m:, :].mT
     p = r @ gr.mT - gq.mT @ q
-    return solve(independent(r), (gq + q @ (tril(p) + tril(p, k=-1).mT)).mT).mT
+    return solve(independent(r), (gq + q @ mirror(p)).mT).mT
 
 
 qr = Primitive("qr", _qr, _qr_rule)
@@ -177,12 +185,12 @@ def _eigh(a: Any, UPLO: str = "L") -> Any:
 def _eigh_rule(g: Any, y: Any, _a: Any, UPLO: str = "L") -> Any:
     """Giles 3.1 for a symmetric matrix: V (diag(g_w) + F ∘ Vᵀ g_V) Vᵀ with F_ij = 1/(w_j − w_i)."""
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., :1, :], g[..., 1:, :]
-    return _to_triangle((v * gw + v @ (inverse_gaps(w) * (v.mT @ gv))) @ v.mT, UPLO)
+    return to_triangle((v * gw + v @ (inverse_gaps(w) * (v.mT @ gv))) @ v.mT, UPLO=UPLO)
 
 
 def _eigh_values_rule(g: Any, _y: Any, factors: Any, _a: Any, UPLO: str = "L") -> Any:
     v = factors[..., 1:, :]
-    return _to_triangle((v * g[..., None, :]) @ v.mT, UPLO)
+    return to_triangle((v * g[..., None, :]) @ v.mT, UPLO=UPLO)
 
 
 eigh = Primitive("eigh", _eigh, _eigh_rule)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from .spelling_kinds import CALL, Call, Code, Spelling, function, helper
 
 
-def _triangle(name: str) -> Spelling:
-    def spelling(c: Call) -> Code:
-        k = c.params.get("k", 0)
-        return Code(f"np.{name}({c[0]}{f', {k}' if k else ''})", CALL)
+def _tril(c: Call) -> Code:
+    k = c.params.get("k", 0)
+    return Code(f"np.tril({c[0]}{f', {k}' if k else ''})", CALL)
 
-    return spelling
+
+def _of_triangle(lower: str, upper: str) -> Spelling:
+    return lambda c: helper(upper if c.params.get("UPLO") == "U" else lower)(c)
 
 
 def _row(place: int | None) -> Spelling:
@@ -24,7 +25,8 @@ def _pinv(c: Call) -> Code:
 
 
 TABLE: dict[str, Spelling] = {
-    "tril": _triangle("tril"), "triu": _triangle("triu"), "inv": function("np.linalg.inv"), "pinv": _pinv,
+    "tril": _tril, "mirror": _of_triangle("mirror", "mirror_upper"),
+    "to_triangle": _of_triangle("to_triangle", "to_upper_triangle"), "inv": function("np.linalg.inv"), "pinv": _pinv,
     "solve": function("np.linalg.solve"), "det": function("np.linalg.det"), "cholesky": function("np.linalg.cholesky"),
     "det_sign": lambda c: Code(f"np.linalg.slogdet({c[0]})[0]", CALL),
     "logabsdet": lambda c: Code(f"np.linalg.slogdet({c[0]})[1]", CALL),
@@ -36,6 +38,26 @@ TABLE: dict[str, Spelling] = {
     "ratio": helper("ratio"), "nan_for_zero": helper("nan_for_zero"),
 }
 HELPERS: dict[str, str] = {
+    "mirror": '''\
+def \0mirror\0(A):
+    """The symmetric matrix with A's lower triangle."""
+    return np.tril(A) + np.swapaxes(np.tril(A, -1), -1, -2)
+''',
+    "mirror_upper": '''\
+def \0mirror_upper\0(A):
+    """The symmetric matrix with A's upper triangle."""
+    return np.triu(A) + np.swapaxes(np.triu(A, 1), -1, -2)
+''',
+    "to_triangle": '''\
+def \0to_triangle\0(S):
+    """The lower triangle, to which the upper one is added: the gradient for a matrix whose lower triangle is read."""
+    return np.tril(S) + np.swapaxes(np.triu(S, 1), -1, -2)
+''',
+    "to_upper_triangle": '''\
+def \0to_upper_triangle\0(S):
+    """The upper triangle, to which the lower one is added: the gradient for a matrix whose upper triangle is read."""
+    return np.triu(S) + np.swapaxes(np.tril(S, -1), -1, -2)
+''',
     "cofactors": '''\
 def \0cofactors\0(A):
     """det(A) A⁻ᵀ from the singular values: for each, the product of the others."""
