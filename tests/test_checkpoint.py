@@ -238,6 +238,24 @@ def test_checkpoints_in_checkpoints() -> None:
     same(tg.hessian(lambda x: f(x).sum())(x0), tg.hessian(lambda x: (plain(plain(x)) * x).sum())(x0))
 
 
+@pytest.mark.parametrize("derivative, runs", [
+    (lambda f: tg.grad(lambda x: f(x).sum()), 2), (lambda f: lambda x: tg.jvp(f, x, x), 2),
+    (lambda f: tg.jacobian(f, mode="forward"), 2), (lambda f: tg.jacobian(f, mode="reverse"), 4),
+], ids=["grad", "jvp", "forward jacobian", "reverse jacobian"])
+def test_how_often_it_runs(derivative: Any, runs: int) -> None:
+    """One second run serves all operands and all forward directions."""
+    count = []
+    W = Tensor(A0, requires_grad=False)
+
+    @tg.checkpoint
+    def f(x: Any, y: Any, z: Any) -> Any:
+        count.append(1)
+        return tg.tanh(W @ x) * y + z
+
+    derivative(lambda x: f(x, x * 2, tg.sin(x)))(x0)
+    assert len(count) == runs
+
+
 # ---------------------------------------------------------------- random generators
 
 def masks(x: Any, generator: Any) -> Any:

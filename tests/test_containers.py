@@ -16,7 +16,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, containers
-from tinygrad_edu.errors import DTypeError, GradientError, ShapeError
+from tinygrad_edu.errors import DTypeError, GradientError, InPlaceError, ShapeError
 
 rng = np.random.default_rng(11)
 W0, b0, x0 = rng.normal(size=(2, 3)), rng.normal(size=2), rng.normal(size=3)
@@ -660,6 +660,43 @@ def test_vjp_and_linearize_reuse_their_record() -> None:
     same(tg.jacobian(push)(np.ones(3)), np.diag(slope))
     same(tg.grad(lambda u: push(u).sum())(np.ones(3)), slope)
     same(tg.grad(lambda x: (tg.linearize(f, x)[1](x0)).sum())(x0), x0 * (2 * np.cos(x0) - np.sin(x0) * x0))
+
+
+def test_results_may_be_changed_in_place() -> None:
+    """The record lives on in pull and push: what the caller does to the result must not reach it."""
+    for f in (tg.exp, lambda x: x, lambda x: x[::-1]):
+        y, pull, aux = tg.vjp(lambda x: (f(x), [f(x)]), x0, has_aux=True)  # noqa: B023
+        z, push, more = tg.linearize(lambda x: (f(x), [f(x)]), x0, has_aux=True)  # noqa: B023
+        before = pull(np.ones(3))[0], push(np.ones(3))
+        for array in (y, z, aux[0], more[0]):
+            array *= 100.0
+        same(pull(np.ones(3))[0], before[0])
+        same(push(np.ones(3)), before[1])
+
+
+def assigns(x: Any) -> Any:
+    x[0] = 2.0 * x[1]
+    return (x * x).sum()
+
+
+@pytest.mark.parametrize("transform", [
+    tg.grad, tg.hessian, tg.jacobian, lambda f: tg.grad(lambda x: tg.grad(f)(x * 1.0).sum()),
+    lambda f: lambda x: tg.jvp(tg.grad(f), x, x), lambda f: tg.grad(lambda x: tg.jvp(f, x, x)[1]),
+    lambda f: tg.grad(lambda x: tg.hvp(f, x, x).sum()), lambda f: tg.checkpoint(lambda x: tg.grad(f)(x)),
+], ids=["grad", "hessian", "jacobian", "of a result", "jvp", "of jvp", "of hvp", "checkpoint"])
+def test_assigning_into_an_argument_is_refused(transform: Any) -> None:
+    """Its Tensor would stand for the newer value, and the derivative would be by that one."""
+    x = Tensor(x0) if transform is tg.checkpoint else x0
+    with pytest.raises(InPlaceError):
+        transform(assigns)(x)
+
+    def copies(x: Any) -> Any:
+        x = x.copy()
+        x[0] = 2.0 * x[1]
+        return (x * x).sum()
+
+    same(tg.grad(copies)(x0), [0, 10 * x0[1], 2 * x0[2]])
+    same(tg.hessian(copies)(x0), np.diag([0.0, 10, 2]))
 
 
 # ---------------------------------------------------------------- nesting of Jacobians

@@ -138,7 +138,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     (array([ 2., 40.]),)
     """
     r = Recording(f, _copied(primals), {}, tuple(range(len(primals))), has_aux)
-    y = r.result(r.rebuild_outputs(r.outputs))
+    y = r.kept(r.result(r.rebuild_outputs(r.outputs)))
 
     def pull_back(gradient: Any = None) -> Any:
         if gradient is None:
@@ -156,7 +156,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                 pull(list(r.graph.nodes), grads, r.path)
         return r.rebuild_inputs(r.finish(grads, record))
 
-    return (y, pull_back, r.extra()) if has_aux else (y, pull_back)
+    return (y, pull_back, r.kept(r.extra())) if has_aux else (y, pull_back)
 
 
 def _copied(primals: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -216,8 +216,8 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
             raise ValueError(f"linearize: {len(primals)} primals and {len(tangents)} tangents. Give one tangent per primal.")
         return _pushed(r, tangents, "linearize")
 
-    y = r.result(r.rebuild_outputs(r.outputs))
-    return (y, push_forward, r.extra()) if has_aux else (y, push_forward)
+    y = r.kept(r.result(r.rebuild_outputs(r.outputs)))
+    return (y, push_forward, r.kept(r.extra())) if has_aux else (y, push_forward)
 
 
 def _pushed(r: Recording, tangents: Sequence[Any], where: str) -> Any:

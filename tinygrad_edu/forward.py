@@ -113,12 +113,17 @@ def _transposed(rule: Any, node: Tensor, i: int, t: Any, args: Sequence[Any], y:
 
 def in_one_call(op: Primitive) -> bool:
     """Whether many directions at once pass an operation in one call; else they go one by one."""
-    return op is matmul or (op.kind == "pointwise" and op.tangent is None) or (op.name in _BATCHED and op is not gather)
+    if op.tangent is not None:
+        return hasattr(op.tangent, "many")
+    return op is matmul or op.kind == "pointwise" or (op.name in _BATCHED and op is not gather)
 
 
 def _batched_tangent(node: Tensor, moved: list[Any], batch: int) -> Any:
     op, params, value = node.op, node.params or {}, node.value
     assert op is not None
+    many = getattr(op.tangent, "many", None)
+    if many is not None:
+        return many(moved, value, [a.value if type(a) is Tensor else a for a in node.args], batch)
     if op.kind == "pointwise" and op.tangent is None:
         args = [a.value if type(a) is Tensor else a for a in node.args]
         total = None

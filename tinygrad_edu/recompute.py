@@ -21,7 +21,7 @@ from . import ops
 from .backprop import Graph, pull, pull_recorded
 from .containers import flatten
 from .errors import GradientError
-from .forward import push
+from .forward import push, push_many
 from .modes import always_record, here, no_grad, recording
 from .recorded import title
 from .rules.pointwise import identity
@@ -114,7 +114,7 @@ class _Segment:
 
     def primitive(self) -> Primitive:
         rules = [functools.partial(self.rule, i) for i in range(len(self.places) + len(self.closed))]
-        return Primitive(f"checkpoint({title(self.f)})", self.forward, *rules, tangent=self.tangent)
+        return Primitive(f"checkpoint({title(self.f)})", self.forward, *rules, tangent=self)
 
     # -- several results as one
 
@@ -200,7 +200,18 @@ class _Segment:
                 pull(graph.nodes, grads, path)
         return [grads.get(x) for x in inputs]
 
-    def tangent(self, moved: Sequence[Any], y: Any, operands: Sequence[Any], params: dict[str, Any]) -> Any:
+    def many(self, moved: Sequence[Any], y: Any, operands: Sequence[Any], batch: int) -> Any:
+        """Many directions after one second run."""
+        graph, inputs, ys = self.walked(operands, y)
+        tangents = {x: t for x, t in zip(inputs, moved, strict=True) if t is not None}
+        push_many(graph.nodes, tangents, batch)
+        found = [tangents.get(t, np.zeros((batch, *t.shape), t.dtype)) for t in ys]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate([t.reshape(batch, -1).astype(self.dtype) for t in found], axis=1)
+
+    def __call__(self, moved: Sequence[Any], y: Any, operands: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The tangent of the results; Primitive.tangent."""
         graph, inputs, ys = self.walked(operands, y)
         tangents = {x: t for x, t in zip(inputs, moved, strict=True) if t is not None}
         record = any(type(t) is Tensor for t in moved)

@@ -15,7 +15,7 @@ from numpy import ndarray
 from . import ops
 from .backprop import Graph, fit_recorded, unshared
 from .containers import MismatchError, Rebuild, flatten, nested_as, numbers, only, refuse_unknown
-from .errors import DTypeError, GradientError, ShapeError
+from .errors import DTypeError, GradientError, InPlaceError, ShapeError
 from .modes import always_record, recording
 from .rules.pointwise import identity
 from .tensor import Tensor, constant, leaf, next_id
@@ -49,6 +49,8 @@ class Recording:
         else:
             with always_record():
                 result = f(*call, **kwargs)
+        if outside:
+            self.refuse_assigned()
         if result is None:
             raise GradientError(f"{title(f)}: the function returns None. Is a `return` missing?")
         self.aux = None
@@ -109,6 +111,15 @@ class Recording:
             raise ValueError(f"{title(f)}: argnums {tuple(wanted)} names an argument twice. Name each once.")
         return call, kwargs, outside
 
+    def refuse_assigned(self) -> None:
+        """Raise if the function assigned into an argument: its Tensor would stand for the newer value (a leaf is refused
+        when it happens)."""
+        for i, x in enumerate(self.inputs):
+            if x.op is not None and x.op is not identity:
+                raise InPlaceError(f"{title(self.f)}: the function assigns into an argument (array {i + 1} of those to "
+                                   "differentiate by), which would then stand for another value than the one given. Make a "
+                                   "copy first, x = x.copy(), or write x = tg.assign(x, index, values).")
+
     def rebuild_inputs(self, leaves: Sequence[Any]) -> Any:
         """One result per input, nested as the arguments were."""
         out, start = [], 0
@@ -151,6 +162,11 @@ class Recording:
                 zero = np.zeros(x.value.shape, x.value.dtype)
                 out.append(zero if zero.ndim else zero[()])
         return out
+
+    def kept(self, tree: Any) -> Any:
+        """A result for the caller where the record lives on: changing it in place must not change the record."""
+        leaves, rebuild = flatten(tree)
+        return rebuild([x.copy() if type(x) is ndarray else x for x in leaves])
 
     def result(self, tree: Any) -> Any:
         """A result for the caller: plain, unless it belongs to a graph outside."""

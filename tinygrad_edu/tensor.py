@@ -369,7 +369,8 @@ class Primitive:
     scalar : the same function for one number, from the math module, where that is faster.
     blocked : a costly entrywise function, evaluated on large arrays piece by piece so that temporaries stay in cache.
     variadic : takes any number of operands; then its one rule has the parameter `which`.
-    tangent : forward mode by a rule of its own, `tangent(tangents, y, args, params)` with None for a tangent of zero.
+    tangent : forward mode by a rule of its own, `tangent(tangents, y, args, params)` with None for a tangent of zero;
+        its `many(tangents, y, args, batch)`, where it has one, takes tangents with a leading axis.
     """
 
     __slots__ = ("blocked", "forward", "kind", "name", "rules", "scalar", "symbol", "tangent", "variadic")
@@ -412,7 +413,7 @@ class Primitive:
             return modes.noted(self, args, params, y) if modes.traces else y
         if not tracked or (modes.opened and paused_here(self, args, y)):
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
-        return result(y, self, args, params or None)
+        return result(modes.noted(self, args, params, y) if modes.traces else y, self, args, params or None)
 
     def rules_for(self, count: int) -> Sequence[Rule | None]:
         """The rules of `count` operands, in order."""
