@@ -1,4 +1,4 @@
-"""Samples of assign_each, the one primitive of assignment that tests/zoo.py does not have."""
+"""Samples of assign_each, and of the k-th smallest entry."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ def _samples() -> Iterator[Sample]:
                  lambda x, v, index, kept: v)
     yield Sample("assign_each", "empty", (np.zeros((0, 3)), np.zeros(0)), {"index": ((slice(None), 1),), "kept": (None,)},
                  lambda x, v, index, kept: x)
+
+
+    for shape in ((1,), (5,), (2, 4), (0, 3), (2, 1, 3)):
+        x = draw("order", shape)
+        for k in sorted({0, shape[-1] // 2, shape[-1] - 1}):
+            yield Sample("order_statistic", f"{k}-of-{'x'.join(map(str, shape))}", (x,), {"k": k},
+                         lambda x, k: np.sort(x, axis=-1)[..., k])
+    tied = np.array([[2.0, 1.0, 2.0, 3.0, 2.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+    yield Sample("order_statistic", "ties", (tied,), {"k": 2}, lambda x, k: np.sort(x, axis=-1)[..., k], smooth=False)
 
 
 SAMPLES = list(_samples())

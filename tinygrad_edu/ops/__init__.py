@@ -13,16 +13,19 @@ from . import (
     arranging,
     assignment,
     attention,
+    differences,
     linear_algebra,
     methods,
     normalisations,
     numpy_only,
     numpy_protocols,
+    places,
     pointwise,
     products,
     reductions,
     selecting,
     shapes,
+    statistics,
     windows,
 )
 from . import inputs as inputs
@@ -30,17 +33,20 @@ from .activations import *
 from .arranging import *
 from .assignment import *
 from .attention import *
+from .differences import *
 from .linear_algebra import *
 from .normalisations import *
+from .places import *
 from .pointwise import *
 from .products import *
 from .reductions import *
 from .selecting import *
 from .shapes import *
+from .statistics import *
 from .windows import *
 
-FAMILIES = (numpy_only, pointwise, shapes, selecting, assignment, arranging, reductions, activations, products, windows,
-            normalisations, attention, linear_algebra)
+FAMILIES = (numpy_only, pointwise, shapes, selecting, assignment, differences, places, statistics, arranging, reductions,
+            activations, products, windows, normalisations, attention, linear_algebra)
 
 numpy_protocols.install(FAMILIES)
 methods.install(FAMILIES)

@@ -69,6 +69,9 @@ _ELSEWHERE = {
     "cpu": "t, which is on the CPU", "cuda": "t: this engine works on the CPU", "double": "t.astype(np.float64)",
     "float": "t.astype(np.float32)", "cat": "np.concatenate([...])", "fill": "t.data = np.full(t.shape, value)",
     "requires_grad_": "t.requires_grad = True, or Tensor(t.data)", "data_ptr": "t.data.ctypes.data",
+    "topk": "tg.topk(t, k)", "median": "np.median(t)", "quantile": "np.quantile(t, q)",
+    "scatter": "tg.scatter(t, axis, index, src)",
+    "scatter_add": "tg.scatter_add(t, axis, index, src)", "partition": "np.partition(t, kth)", "diff": "np.diff(t)",
     "nonzero": "np.nonzero(t)", "argpartition": "np.argpartition(t, k)", "sub": "a - b", "mul": "a * b", "add": "a + b",
     "div": "a / b", "mm": "a @ b", "bmm": "a @ b", "retain_grad": "t.grad: every result keeps its gradient",
 }
@@ -110,6 +113,7 @@ def install(families: Iterable[ModuleType]) -> None:
     own = (
         "sum mean max min prod var std any all argmax argmin cumsum cumprod ptp trace "
         "reshape ravel transpose swapaxes squeeze repeat diagonal dot astype clip round take sort argsort copy conj "
+        "searchsorted "
         "exp log sqrt square abs sin cos tan tanh sigmoid relu leaky_relu elu gelu silu softplus softmax log_softmax "
         "logsumexp matmul expand_dims flip roll tile broadcast_to reciprocal erf log_sigmoid"
     )

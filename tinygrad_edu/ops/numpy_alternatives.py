@@ -56,7 +56,6 @@ ALTERNATIVES: dict[str, str] = {
     "np.linalg.tensorinv": "Reshape to a matrix and use np.linalg.inv.",
     "np.linalg.tensorsolve": "Reshape to a matrix and use np.linalg.solve.",
     "np.linalg.eigvals": "For symmetric matrices use np.linalg.eigvalsh.",
-    "np.corrcoef": "Divide the covariance by the deviations: C / np.outer(s, s) with s = np.sqrt(np.diag(C)).",
     "np.nanpercentile": "Choose the numbers first: np.percentile(t[~np.isnan(t)], q).",
     "np.nanquantile": "Choose the numbers first: np.quantile(t[~np.isnan(t)], q).",
     "np.fmax.reduce": "Write np.nanmax.", "np.fmin.reduce": "Write np.nanmin.",
@@ -74,5 +73,5 @@ IN_PLACE: dict[str, str] = {
     "np.place": "Write x = tg.assign(x, mask, values).",
     "np.putmask": "Write x = np.where(mask, values, x).",
     "np.fill_diagonal": "Write x = np.where(np.eye(n, dtype=bool), value, x).",
-    "np.put_along_axis": "Write x = tg.assign(x, index, values) with an index for every axis.",
+    "np.put_along_axis": "Write x = tg.put_along_axis(x, indices, values, axis).",
 }

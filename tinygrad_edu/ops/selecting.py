@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..errors import ShapeError, name_of, variable_names
 from ..rules import indexing
@@ -52,6 +53,10 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         x, axis = ravel(x) if x.ndim != 1 else x, 0
     i = one_axis(x, axis, "take")
     chosen = np.asanyarray(value_of(indices))
+    if type(x) is not Tensor:
+        if getattr(chosen, "is_traced", False) and type(x) is ndarray:
+            x = x.view(type(chosen))  # NumPy asks x alone who is to take from it
+        return np.take(x, chosen, axis=i)
     return getitem(x, (*(slice(None),) * i, int(chosen) if not chosen.ndim else chosen))
 
 
@@ -70,6 +75,8 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
         raise ShapeError(f"take_along_axis: indices of shape {chosen.shape} for data of shape {tuple(x.shape)}: they need "
                          "as many axes. Use np.expand_dims(indices, axis).")
     i = one_axis(x, axis, "take_along_axis")
+    if type(x) is not Tensor:
+        return np.take_along_axis(x, chosen, i)
     index = [np.arange(n).reshape(tuple(n if j == k else 1 for j in range(x.ndim))) for k, n in enumerate(x.shape)]
     index[i] = chosen
     return getitem(x, tuple(index))

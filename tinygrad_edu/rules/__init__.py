@@ -18,11 +18,11 @@ on Tensors (a recorded derivative: second derivatives, formulas, code). The cont
 from __future__ import annotations
 
 from ..tensor import Primitive
-from . import activations, indexing, linear_algebra, pointwise, products, reductions, shapes, windows
+from . import activations, indexing, linear_algebra, pointwise, products, reductions, selecting, shapes, windows
 
 TABLE: dict[str, Primitive] = {
     op.name: op
-    for family in (pointwise, activations, reductions, shapes, indexing, products, linear_algebra, windows)
+    for family in (pointwise, activations, reductions, shapes, indexing, selecting, products, linear_algebra, windows)
     for op in vars(family).values()
     if isinstance(op, Primitive) and op.rules
 }
