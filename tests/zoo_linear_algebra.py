@@ -14,9 +14,9 @@ TALL: tuple[tuple[int, ...], ...] = ((2, 2), (3, 2), (3, 1), (2, 3, 2), (0, 3, 2
 ANY: tuple[tuple[int, ...], ...] = (*TALL, (2, 3), (1, 3), (2, 2, 3), (0, 3))
 # primitives of matrices, which single numbers are not
 OF_MATRICES = {
-    "tril", "mirror", "to_triangle", "inv", "solve", "cofactors", "one_over_det", "det", "det_sign", "logabsdet", "pinv", "cholesky", "qr",
-    "independent", "inverse_gaps", "eigh", "eigh_values", "eig", "eig_values", "left_vectors", "svd", "svd_values",
-    "one_over_singular", "nonzero_part",
+    "tril", "mirror", "to_triangle", "inv", "solve", "cofactors", "one_over_det", "det", "det_sign", "logabsdet", "pinv",
+    "cholesky", "qr", "independent", "inverse_gaps", "eigh", "eigh_values", "eig", "eig_values", "left_vectors", "svd",
+    "svd_values", "one_over_singular", "nonzero_part",
 }
 
 
