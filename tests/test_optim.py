@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, optim
+from tinygrad_edu import Tensor, data, optim
 from tinygrad_edu.errors import DTypeError, GradientError, NamesError, ShapeError, StaleError
 from tinygrad_edu.optim.flat import LONG, PIECE
 
@@ -169,6 +169,60 @@ def test_M29_the_loop_with_an_optimiser_equals_the_loop_by_hand(rng: np.random.G
     assert w.op is None  # no history grows
     close(w, w_hand)
     close(b, b_hand)
+
+
+def test_M61_five_hundred_steps_equal_the_loop_by_hand(rng: np.random.Generator) -> None:
+    X, Y = data.moons(120).columns()
+    m, rate = 120, 1.0
+    starts = {"W1": rng.normal(size=(5, 2)), "b1": np.zeros((5, 1)), "W2": rng.normal(size=(1, 5)), "b2": np.zeros((1, 1))}
+    p = {name: Tensor(x) for name, x in starts.items()}
+    W1, b1, W2, b2 = starts.values()
+    optimizer = optim.SGD(p, lr=rate)
+    costs = []
+    for _ in range(500):
+        optimizer.zero_grad()
+        A1 = np.tanh(p["W1"] @ X + p["b1"])
+        A2 = tg.sigmoid(p["W2"] @ A1 + p["b2"])
+        J = -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
+        J.backward()
+        optimizer.step()
+        costs.append(J.item())
+        H = np.tanh(W1 @ X + b1)
+        dZ2 = 1 / (1 + np.exp(-(W2 @ H + b2))) - Y
+        dZ1 = W2.T @ dZ2 * (1 - H**2)
+        W2, b2 = W2 - rate * dZ2 @ H.T / m, b2 - rate * dZ2.sum(axis=1, keepdims=True) / m
+        W1, b1 = W1 - rate * dZ1 @ X.T / m, b1 - rate * dZ1.sum(axis=1, keepdims=True) / m
+    for name, by_hand in (("W1", W1), ("b1", b1), ("W2", W2), ("b2", b2)):
+        close(p[name], by_hand, 1e-10)
+    assert costs[-1] < 0.3 * costs[0]
+    assert (np.diff(costs) < 0).mean() > 0.95
+
+
+def test_M114_the_gradient_points_uphill() -> None:
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])
+
+    def cost(beta: Any) -> Any:
+        return 0.5 * np.sum((beta[0] + beta[1] * x - y) ** 2)
+
+    slope = tg.grad(cost)(np.zeros(2))
+    assert slope.tolist() == [-12, -28]
+    angles = np.linspace(0, 2 * np.pi, 721)
+    rises = [tg.jvp(cost, (np.zeros(2),), (np.array([np.cos(a), np.sin(a)]),))[1] for a in angles]
+    steepest = angles[int(np.argmax(rises))]
+    assert np.cos(steepest - np.arctan2(-28, -12)) > 0.9999
+    beta = Tensor(np.zeros(2))
+    optimizer = optim.SGD([beta], lr=0.01)
+    cost(beta).backward()
+    optimizer.step()
+    close(beta, [0.12, 0.28])
+
+
+def test_M116_a_stochastic_step_looks_at_one_example() -> None:
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0])
+    beta = Tensor(np.zeros(2))
+    first, target = next(iter(data.batches(x, y, 1)))
+    (0.5 * np.sum((beta[0] + beta[1] * first - target) ** 2)).backward()
+    assert beta.grad.tolist() == [-2, -2]
 
 
 def test_M75_weight_decay_is_the_gradient_of_the_penalty(rng: np.random.Generator) -> None:
@@ -352,6 +406,26 @@ def test_a_gradient_of_another_shape_is_refused_and_nothing_changes() -> None:
     with pytest.raises(ShapeError, match=r"SGD.step: w has shape \(2,\), its .grad \(2, 1\)"):
         optimizer.step()
     assert (b.data.tolist(), optimizer.steps) == ([1.0], 0)
+
+
+def test_a_parameter_without_entries_is_no_obstacle() -> None:
+    empty, w = Tensor(np.zeros((0, 3))), Tensor([1.0])
+    optimizer = optim.Adam([empty, w], lr=0.1)
+    for _ in range(2):
+        empty.grad, w.grad = np.zeros((0, 3)), np.ones(1)
+        optimizer.step()
+    close(w, adam(np.array([1.0]), [np.ones(1)] * 2, lr=0.1))
+
+
+def test_betas_may_follow_a_schedule() -> None:
+    w = Tensor([1.0])
+    optimizer = optim.Adam([w], lr=0.1, betas=lambda t: (0.9 - 0.1 * t, 0.999))
+    w.grad = np.ones(1)
+    optimizer.step()
+    optimizer.step()
+    m = 0.8 * 0.1 + 0.2  # the second update has beta1 = 0.8
+    v = 1 - 0.999**2
+    close(w, 0.9 - 0.1 * m / (1 - 0.8**2) / (np.sqrt(v / (1 - 0.999**2)) + 1e-8), 1e-7)
 
 
 def test_zero_grad() -> None:

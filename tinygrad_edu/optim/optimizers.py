@@ -91,12 +91,12 @@ class Optimizer:
     def _check(self, options: Mapping[str, Any]) -> None:
         """Refuse options that cannot be meant, naming them."""
         for name, value in options.items():
-            if name in ("nesterov", "amsgrad", "centered", "maximize"):
+            if name in ("nesterov", "amsgrad", "centered", "maximize") or callable(value):
                 continue
             if name == "betas":
                 if len(value) != 2 or not all(0 <= b < 1 for b in value):
                     raise ValueError(f"{self._where}: betas={value!r} are two weights of the past, at least 0 and below 1.")
-            elif not callable(value) and not float(value) >= 0:
+            elif not float(value) >= 0:
                 raise ValueError(f"{self._where}: {name}={value!r} should not be negative.")
         if options.get("nesterov") and (not options["momentum"] or options["dampening"]):
             raise ValueError(f"{self._where}: nesterov=True needs a momentum and dampening=0, for example momentum=0.9.")
@@ -252,7 +252,7 @@ class Optimizer:
             for name, value in saved.items():
                 if not callable(group[name]):
                     taken[name] = _loaded_option(where, name, value, self.defaults[name])
-            self._check({**group, **taken} | {"params": 0})
+            self._check({name: value for name, value in (group | taken).items() if name != "params"})
             options.append(taken)
         steps = _count(where, "steps", state_dict["steps"])
         saved_state = _mapping(where, "state", state_dict["state"])
@@ -353,7 +353,7 @@ class SGD(Optimizer):
     gradient of λ/2 ‖w‖². It is called stochastic when g comes from some of the examples; the rule is the same.
 
     params : Tensors in a list, a dict, a model; or a list of groups {"params": ..., option: value}.
-    lr : a number, or a schedule, a function of the number of updates made. Any option that is a number may be one.
+    lr : a number, or a schedule, a function of the number of updates made. Every other number may be one too.
 
     >>> from tinygrad_edu import Tensor, optim
     >>> w = Tensor(2.0)
