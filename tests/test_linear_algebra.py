@@ -306,12 +306,14 @@ SINGULAR = [pytest.param(np.arange(1.0, 10).reshape(3, 3), id="1-9"), pytest.par
 
 @pytest.mark.parametrize("S", SINGULAR)
 def test_det_of_a_singular_matrix_has_its_gradient(S: Any) -> None:
-    """The cofactors, whatever the rank; nan, not a wrong number, for the second derivative."""
+    """The cofactors, whatever the rank; the second derivative too, and nan, not a wrong number, for the third."""
     g = tg.grad(np.linalg.det)(S)
     wanted = [[(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(S, i, 0), j, 1)) for j in range(3)] for i in range(3)]
     close(g, np.array(wanted), 1e-13)
     close(tg.jvp(np.linalg.det, (S,), (P,))[1], np.sum(g * P), 1e-12)
-    assert np.isnan(tg.hessian(np.linalg.det)(S)).all()
+    second = tg.hessian(np.linalg.det)(S).reshape(9, 9)
+    close(second, np.stack([slope(tg.grad(np.linalg.det), [S], [u.reshape(3, 3)]).ravel() for u in np.eye(9)]), 1e-8)
+    assert np.isnan(tg.grad(lambda a: np.sum(tg.hvp(np.linalg.det, a, P) * A))(S)).all()
 
 
 def test_det_of_ill_conditioned_and_turned_matrices() -> None:

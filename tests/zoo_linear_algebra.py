@@ -14,9 +14,9 @@ TALL: tuple[tuple[int, ...], ...] = ((2, 2), (3, 2), (3, 1), (2, 3, 2), (0, 3, 2
 ANY: tuple[tuple[int, ...], ...] = (*TALL, (2, 3), (1, 3), (2, 2, 3), (0, 3))
 # primitives of matrices, which single numbers are not
 OF_MATRICES = {
-    "tril", "mirror", "to_triangle", "inv", "solve", "cofactors", "one_over_det", "det", "det_sign", "logabsdet", "pinv",
-    "cholesky", "qr", "independent", "inverse_gaps", "eigh", "eigh_values", "eig", "eig_values", "left_vectors", "svd",
-    "svd_values", "one_over_singular", "nonzero_part",
+    "tril", "mirror", "to_triangle", "inv", "solve", "cofactors", "cofactor_slope", "one_over_det", "det", "det_sign",
+    "logabsdet", "pinv", "cholesky", "qr", "independent", "inverse_gaps", "eigh", "eigh_values", "eig", "eig_values",
+    "left_vectors", "svd", "svd_values", "one_over_singular", "nonzero_part",
 }
 
 
@@ -41,6 +41,12 @@ def _by_minors(a: Any) -> Any:
         minor = np.delete(np.delete(a, i, -2), j, -1)
         out[..., i, j] = (-1) ** (i + j) * np.linalg.det(minor)
     return out
+
+
+def _cofactor_slope(x: Any, a: Any) -> Any:
+    """From det(A) A⁻ᵀ by the product rule."""
+    c = np.linalg.inv(a).mT
+    return np.linalg.det(a)[..., None, None] * (np.sum(x * c, (-2, -1), keepdims=True) * c - c @ x.mT @ c)
 
 
 def _symmetric(a: Any, UPLO: str) -> Any:
@@ -95,6 +101,7 @@ def _samples() -> Iterator[Sample]:
                 + x * np.eye(x.shape[-1])))
         yield Sample("inv", label, (a,), numpy=lambda a: np.linalg.solve(a, np.eye(a.shape[-1])))
         yield Sample("cofactors", label, (a,), numpy=_by_minors if shape[-1] else np.array)
+        yield Sample("cofactor_slope", label, (draw("slope", shape), a), numpy=_cofactor_slope)
         yield Sample("one_over_det", label, (a,), numpy=lambda a: np.linalg.det(np.linalg.inv(a)))
         yield Sample("det", label, (a,), numpy=lambda a: np.prod(np.linalg.eigvals(a), -1))
         yield Sample("det_sign", label, (a,), numpy=lambda a: np.sign(np.linalg.det(a)))

@@ -73,14 +73,39 @@ solve: Primitive = Primitive("solve", np.linalg.solve, lambda g, y, a, _b: -(sol
                              lambda g, _y, a, _b: solve(a.mT, g))
 
 
-def _cofactors(a: Any) -> Any:
-    """det(A) A⁻ᵀ, from the singular values: for each, the product of the others, so that nothing is divided by."""
-    u, s, vh = np.linalg.svd(_real(a, "cofactors"))
+def _all_but_one(s: Any) -> tuple[Any, Any, Any]:
+    """For each entry of the last axis the product of those before it, of those after it, and of both: none is divided."""
     ones = np.ones((*s.shape[:-1], 1), s.dtype)
-    before = np.cumprod(np.concatenate([ones, s[..., :-1]], -1), -1)
-    after = np.cumprod(np.concatenate([ones, s[..., :0:-1]], -1), -1)[..., ::-1]
-    others = before * after * np.rint(np.linalg.det(u) * np.linalg.det(vh))[..., None]
+    before = np.cumprod(np.concatenate([ones, s[..., :-1]], -1), -1)[..., : s.shape[-1]]
+    after = np.cumprod(np.concatenate([ones, s[..., :0:-1]], -1), -1)[..., : s.shape[-1]][..., ::-1]
+    return before, after, before * after
+
+
+def _all_but_two(s: Any) -> Any:
+    """For each pair of entries the product of the others; 0 on the diagonal."""
+    n = s.shape[-1]
+    before, after, _ = _all_but_one(s)
+    later = np.where(np.tri(n, dtype=bool), np.ones_like(s[..., None]), s[..., None, :])
+    between = np.roll(np.cumprod(later, -1), 1, -1)
+    upper = np.triu(before[..., :, None] * between * after[..., None, :], 1)
+    return upper + np.swapaxes(upper, -1, -2)
+
+
+def _cofactors(a: Any) -> Any:
+    """det(A) A⁻ᵀ, from the singular values: for each, the product of the others."""
+    u, s, vh = np.linalg.svd(_real(a, "cofactors"))
+    others = _all_but_one(s)[2] * np.rint(np.linalg.det(u) * np.linalg.det(vh))[..., None]
     return _kind_of((u * others[..., None, :]) @ vh, a)
+
+
+def _cofactor_slope(x: Any, a: Any) -> Any:
+    """How ⟨x, cofactors(A)⟩ changes with A: from the singular values too, for each pair the product of the others."""
+    u, s, vh = np.linalg.svd(_real(a, "cofactors"))
+    others = _all_but_two(s) * np.rint(np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    turned = np.swapaxes(u, -1, -2) @ x @ np.swapaxes(vh, -1, -2)
+    along = others @ np.diagonal(turned, axis1=-2, axis2=-1)[..., None]
+    inner = np.eye(s.shape[-1], dtype=s.dtype) * along - others * np.swapaxes(turned, -1, -2)
+    return _kind_of(u @ inner @ vh, a)
 
 
 def _one_over_det(a: Any) -> Any:
@@ -91,13 +116,22 @@ def _one_over_det(a: Any) -> Any:
     return 1 / np.where(singular, np.nan, np.linalg.det(a))
 
 
-def _cofactors_rule(g: Any, y: Any, a: Any) -> Any:
-    along = _as_matrix(sum_(g * y, axis=(g.ndim - 2, g.ndim - 1)))
-    return (along * y - y @ g.mT @ y) * _as_matrix(one_over_det(a))
+def _inner(a: Any, b: Any) -> Any:
+    """The sum of the products of entries, for each matrix."""
+    return _as_matrix(sum_(a * b, axis=(a.ndim - 2, a.ndim - 1)))
+
+
+def _cofactor_slope_rule(g: Any, y: Any, x: Any, a: Any) -> Any:
+    """From det(A) y = ⟨x, C⟩ C − C xᵀ C, with C = cofactors(A): divided by det(A), so nan for a singular matrix."""
+    c = cofactors(a)
+    mixed = _inner(x, c) * g + _inner(g, c) * x - g @ c.mT @ x - x @ c.mT @ g
+    return (cofactor_slope(mixed, a) - _inner(g, y) * c) * _as_matrix(one_over_det(a))
 
 
 # Giles 2.2.4, d det = det(A) A⁻ᵀ, as cofactors, which exist for a singular matrix too
-cofactors = Primitive("cofactors", _cofactors, _cofactors_rule)
+cofactors = Primitive("cofactors", _cofactors, lambda g, _y, a: cofactor_slope(g, a))
+cofactor_slope: Primitive = Primitive("cofactor_slope", _cofactor_slope, lambda g, _y, _x, a: cofactor_slope(g, a),
+                                      _cofactor_slope_rule)
 one_over_det: Primitive = Primitive("one_over_det", _one_over_det, lambda g, y, a: -_as_matrix(g * y) * inv(a).mT)
 det = Primitive("det", np.linalg.det, lambda g, _y, a: _as_matrix(g) * cofactors(a), symbol="|{0}|")
 det_sign = Primitive("det_sign", lambda a: np.linalg.slogdet(a)[0], zero)

@@ -30,7 +30,8 @@ TABLE: dict[str, Spelling] = {
     "solve": function("np.linalg.solve"), "det": function("np.linalg.det"), "cholesky": function("np.linalg.cholesky"),
     "det_sign": lambda c: Code(f"np.linalg.slogdet({c[0]})[0]", CALL),
     "logabsdet": lambda c: Code(f"np.linalg.slogdet({c[0]})[1]", CALL),
-    "cofactors": helper("cofactors"), "one_over_det": helper("one_over_det"), "qr": helper("qr"),
+    "cofactors": helper("cofactors"), "cofactor_slope": helper("cofactor_slope"),
+    "one_over_det": helper("one_over_det"), "qr": helper("qr"),
     "independent": helper("independent"), "inverse_gaps": helper("inverse_gaps", "squared"), "eigh": helper("eigh", "UPLO"),
     "eigh_values": _row(0), "eig": helper("eig"), "eig_values": _row(0), "left_vectors": helper("left_vectors"),
     "svd": helper("svd"), "svd_values": _row(None), "one_over_singular": helper("one_over_singular", "shape"),
@@ -58,15 +59,39 @@ def \0to_upper_triangle\0(S):
     """The upper triangle, to which the lower one is added: the gradient for a matrix whose upper triangle is read."""
     return np.triu(S) + np.swapaxes(np.tril(S, -1), -1, -2)
 ''',
+    "all_but_one": '''\
+def \0all_but_one\0(s):
+    """For each entry the product of those before it, of those after it, and of both."""
+    ones = np.ones((*s.shape[:-1], 1), s.dtype)
+    before = np.cumprod(np.concatenate([ones, s[..., :-1]], -1), -1)[..., : s.shape[-1]]
+    after = np.cumprod(np.concatenate([ones, s[..., :0:-1]], -1), -1)[..., : s.shape[-1]][..., ::-1]
+    return before, after, before * after
+''',
+    "all_but_two": '''\
+def \0all_but_two\0(s):
+    """For each pair of entries the product of the others, 0 on the diagonal."""
+    before, after, _ = \0all_but_one\0(s)
+    later = np.where(np.tri(s.shape[-1], dtype=bool), np.ones_like(s[..., None]), s[..., None, :])
+    between = np.roll(np.cumprod(later, -1), 1, -1)
+    upper = np.triu(before[..., :, None] * between * after[..., None, :], 1)
+    return upper + np.swapaxes(upper, -1, -2)
+''',
     "cofactors": '''\
 def \0cofactors\0(A):
     """det(A) A⁻ᵀ from the singular values: for each, the product of the others."""
     U, s, Vh = np.linalg.svd(A)
-    ones = np.ones((*s.shape[:-1], 1), s.dtype)
-    before = np.cumprod(np.concatenate([ones, s[..., :-1]], -1), -1)
-    after = np.cumprod(np.concatenate([ones, s[..., :0:-1]], -1), -1)[..., ::-1]
-    others = before * after * np.rint(np.linalg.det(U) * np.linalg.det(Vh))[..., None]
+    others = \0all_but_one\0(s)[2] * np.rint(np.linalg.det(U) * np.linalg.det(Vh))[..., None]
     return (U * others[..., None, :]) @ Vh
+''',
+    "cofactor_slope": '''\
+def \0cofactor_slope\0(X, A):
+    """How the sum of X ⊙ cofactors(A) changes with A."""
+    U, s, Vh = np.linalg.svd(A)
+    others = \0all_but_two\0(s) * np.rint(np.linalg.det(U) * np.linalg.det(Vh))[..., None, None]
+    turned = np.swapaxes(U, -1, -2) @ X @ np.swapaxes(Vh, -1, -2)
+    along = others @ np.diagonal(turned, axis1=-2, axis2=-1)[..., None]
+    inner = np.eye(s.shape[-1], dtype=s.dtype) * along - others * np.swapaxes(turned, -1, -2)
+    return U @ inner @ Vh
 ''',
     "one_over_det": '''\
 def \0one_over_det\0(A):
