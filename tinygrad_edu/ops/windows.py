@@ -103,7 +103,7 @@ def _sizes(x: Any, kernel: Sequence[int], stride: Sequence[int], total: Sequence
     reach = _reach(kernel, dilation)
     sizes = tuple((n + p - r) // s + 1 for n, p, r, s in zip(x.shape[2:], total, reach, stride, strict=True))
     if builtins.any(n < 1 for n in sizes):
-        dilated = f", {_shaped(reach)} with its dilation" if reach != tuple(kernel) else ""
+        dilated = f" ({_shaped(reach)} with its dilation)" if reach != tuple(kernel) else ""
         padded = tuple(n + p for n, p in zip(x.shape[2:], total, strict=True))
         raise ShapeError(f"{where}: a kernel of {_shaped(kernel)}{dilated} does not fit into {_called(x, 'x')}, "
                          f"{_shaped(padded)} with its padding. Use a smaller kernel, or padding.")

@@ -59,7 +59,7 @@ class Windows:
         return tuple(batch if axis == 0 else space[axis - 2] for axis in self.order[1:])
 
     def laid_out(self, x: Any, dtype: Any) -> Any:
-        return np.ascontiguousarray(np.asarray(x).transpose(self.order), dtype)
+        return np.ascontiguousarray(x.transpose(self.order), dtype)
 
     def as_usual(self, y: Any) -> Any:
         """(batch, channels, *space) again, as a view."""
@@ -80,7 +80,7 @@ class Windows:
         if not any(self.before) and all(r <= n for r, n in zip(self.reach, shape, strict=True)):
             return self.laid_out(x, dtype)
         out = np.full(self.room(x.shape[1], x.shape[0], shape), fill, dtype)
-        out[self.inside(shape)] = np.asarray(x).transpose(self.order)
+        out[self.inside(shape)] = x.transpose(self.order)
         return out
 
     def blocks(self, width: int, most: int) -> Iterator[tuple[slice, slice]]:
@@ -105,6 +105,20 @@ class Windows:
 
     def places(self) -> Iterator[Shape]:
         return product(*map(range, self.kernel))
+
+
+def on_plain_arrays(forward: Any) -> Any:
+    """The function on plain arrays; the result for traced ones (program.traced) is traced again, so that it is known."""
+    def called(*xs: Any, **params: Any) -> Any:
+        y = forward(*[np.asarray(x) for x in xs], **params)
+        for x in xs:
+            if getattr(x, "is_traced", False):
+                out = ndarray.__new__(type(x), y.shape, y.dtype)
+                out[...] = y
+                return out
+        return y
+
+    return called
 
 
 # ---------------------------------------------------------------- convolutions: linear in each of two operands
@@ -157,7 +171,7 @@ def _filter_gradient(x: Any, u: Any, stride: Shape, before: Shape, dilation: Sha
 
 # y = w ∗ x. Each of the three is linear in both operands, and its rules are the other two.
 convolution: Primitive = Primitive(
-    "convolution", _convolution,
+    "convolution", on_plain_arrays(_convolution),
     lambda g, _y, _x, w, stride, before, dilation, groups, size: transposed_convolution(
         g, w, stride=stride, before=before, dilation=dilation, groups=groups, shape=_x.shape[2:]),
     lambda g, _y, x, _w, stride, before, dilation, groups, size: filter_gradient(
@@ -165,7 +179,7 @@ convolution: Primitive = Primitive(
     kind="multilinear", symbol="∗")
 # what dJ/dy of a convolution says of x: every window's gradient, times the filter, back where the window was
 transposed_convolution: Primitive = Primitive(
-    "transposed_convolution", _transposed_convolution,
+    "transposed_convolution", on_plain_arrays(_transposed_convolution),
     lambda g, _y, _u, w, stride, before, dilation, groups, shape: convolution(
         g, w, stride=stride, before=before, dilation=dilation, groups=groups, size=_u.shape[2:]),
     lambda g, _y, u, _w, stride, before, dilation, groups, shape: filter_gradient(
@@ -173,7 +187,7 @@ transposed_convolution: Primitive = Primitive(
     kind="multilinear")
 # what it says of w: the sum over all windows of dJ/dy times what the window met
 filter_gradient: Primitive = Primitive(
-    "filter_gradient", _filter_gradient,
+    "filter_gradient", on_plain_arrays(_filter_gradient),
     lambda g, _y, _x, u, stride, before, dilation, groups, kernel: transposed_convolution(
         u, g, stride=stride, before=before, dilation=dilation, groups=groups, shape=_x.shape[2:]),
     lambda g, _y, x, _u, stride, before, dilation, groups, kernel: convolution(
@@ -194,7 +208,7 @@ def _unfold(x: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape
 def _fold(u: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape, size: Shape, shape: Shape) -> Any:
     windows = Windows(u.shape[0], kernel, size, stride, before, dilation)
     channels = u.shape[1] // math.prod(kernel)
-    u = np.asarray(u).reshape(u.shape[0], channels, *kernel, *size)
+    u = u.reshape(u.shape[0], channels, *kernel, *size)
     x = np.zeros(windows.room(channels, u.shape[0], shape), u.dtype)
     met = windows.over(x)
     for place in windows.places():
@@ -202,10 +216,10 @@ def _fold(u: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape, 
     return windows.as_usual(x[windows.inside(shape)])
 
 
-unfold: Primitive = linear("unfold", _unfold, lambda g, _y, _x, kernel, stride, before, dilation, size: fold(
+unfold: Primitive = linear("unfold", on_plain_arrays(_unfold), lambda g, _y, _x, kernel, stride, before, dilation, size: fold(
     g, kernel=kernel, stride=stride, before=before, dilation=dilation, size=size, shape=_x.shape[2:]))
-fold: Primitive = linear("fold", _fold, lambda g, _y, _u, kernel, stride, before, dilation, size, shape: unfold(
-    g, kernel=kernel, stride=stride, before=before, dilation=dilation, size=size))
+fold: Primitive = linear("fold", on_plain_arrays(_fold), lambda g, _y, _u, kernel, stride, before, dilation, size, shape: (
+    unfold(g, kernel=kernel, stride=stride, before=before, dilation=dilation, size=size)))
 
 
 # ---------------------------------------------------------------- pooling
@@ -283,12 +297,12 @@ def _mean_of_ties(t: Any, y: Any, x: Any, kernel: Shape, stride: Shape, before: 
 
 # Entries that tie for a window's maximum share its gradient equally; the two below are each other's derivative.
 max_pool: Primitive = Primitive(
-    "max_pool", _max_pool, lambda g, y, x, **windows: share_of_windows(g, y, x, **windows))
+    "max_pool", on_plain_arrays(_max_pool), lambda g, y, x, **windows: share_of_windows(g, y, x, **windows))
 share_of_windows: Primitive = Primitive(
-    "share_of_windows", _share_of_windows,
+    "share_of_windows", on_plain_arrays(_share_of_windows),
     lambda g, _y, _share, best, x, **windows: mean_of_ties(g, best, x, **windows), None, None)
 mean_of_ties: Primitive = Primitive(
-    "mean_of_ties", _mean_of_ties,
+    "mean_of_ties", on_plain_arrays(_mean_of_ties),
     lambda g, _y, _t, best, x, **windows: share_of_windows(g, best, x, **windows), None, None)
 
 
@@ -310,38 +324,41 @@ def _window_spread(g: Any, kernel: Shape, stride: Shape, before: Shape, shape: S
     return windows.as_usual(out[windows.inside(shape)])
 
 
-window_sum: Primitive = linear("window_sum", _window_sum, lambda g, _y, _x, kernel, stride, before, size: window_spread(
-    g, kernel=kernel, stride=stride, before=before, shape=_x.shape[2:]))
-window_spread: Primitive = linear("window_spread", _window_spread, lambda g, _y, _x, kernel, stride, before, shape: (
-    window_sum(g, kernel=kernel, stride=stride, before=before, size=_x.shape[2:])))
+window_sum: Primitive = linear(
+    "window_sum", on_plain_arrays(_window_sum), lambda g, _y, _x, kernel, stride, before, size: window_spread(
+        g, kernel=kernel, stride=stride, before=before, shape=_x.shape[2:]))
+window_spread: Primitive = linear(
+    "window_spread", on_plain_arrays(_window_spread), lambda g, _y, _x, kernel, stride, before, shape: window_sum(
+        g, kernel=kernel, stride=stride, before=before, size=_x.shape[2:]))
 
 
 # ---------------------------------------------------------------- resampling along one axis
 
 def _resample(x: Any, axis: int, places: Shape, weights: tuple[float, ...]) -> Any:
-    weights_ = np.asarray(weights, x.dtype).reshape((-1,) + (1,) * (x.ndim - 1 - axis))
-    low = np.asarray(places, np.intp)
-    y = np.take(x, low, axis)
-    if any(weights):
-        high = np.take(x, np.minimum(low + 1, x.shape[axis] - 1), axis)
-        y = np.where(weights_ > 0, (1 - weights_) * y + weights_ * high, y)
+    y = np.take(x, places, axis)
+    between = np.flatnonzero(weights)
+    if len(between):
+        rows, to = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
+        part = np.asarray(weights, x.dtype)[between].reshape(-1, *[1] * (x.ndim - 1))
+        after = np.minimum(np.asarray(places)[between] + 1, len(rows) - 1)
+        to[between] = (1 - part) * to[between] + part * rows[after]
     return y
 
 
 def _resample_back(g: Any, axis: int, places: Shape, weights: tuple[float, ...], length: int) -> Any:
     out = np.zeros((length, *(n for i, n in enumerate(g.shape) if i != axis)), g.dtype)
-    g = np.moveaxis(np.asarray(g), axis, 0)
+    g = np.moveaxis(g, axis, 0)
     for row, place, weight in zip(g, places, weights, strict=True):
+        out[place] += (1 - weight) * row
         if weight:
-            out[place] += g.dtype.type(1 - weight) * row
-            out[min(place + 1, length - 1)] += g.dtype.type(weight) * row
-        else:
-            out[place] += row
+            out[min(place + 1, length - 1)] += weight * row
     return np.moveaxis(out, 0, axis)
 
 
 # entry o of the result: (1 − weights[o]) x[places[o]] + weights[o] x[places[o] + 1], along the axis
-resample: Primitive = linear("resample", _resample, lambda g, _y, _x, axis, places, weights: resample_back(
-    g, axis=axis, places=places, weights=weights, length=_x.shape[axis]))
-resample_back: Primitive = linear("resample_back", _resample_back, lambda g, _y, _x, axis, places, weights, length: resample(
-    g, axis=axis, places=places, weights=weights))
+resample: Primitive = linear(
+    "resample", on_plain_arrays(_resample), lambda g, _y, _x, axis, places, weights: resample_back(
+        g, axis=axis, places=places, weights=weights, length=_x.shape[axis]))
+resample_back: Primitive = linear(
+    "resample_back", on_plain_arrays(_resample_back), lambda g, _y, _x, axis, places, weights, length: resample(
+        g, axis=axis, places=places, weights=weights))

@@ -25,6 +25,7 @@ from ..modes import always_record
 from ..rules.pointwise import where
 from ..rules.shapes import transpose
 from ..tensor import Tensor, leaf
+from .notation_windows import settings_shown
 
 # How strongly a form holds together: an operand weaker than its place asks for gets parentheses.
 RELATION, SUM, NEGATION, PRODUCT, MATRIX, FRACTION, POWER, POSTFIX, CALL, ATOM = 5, 10, 15, 20, 22, 28, 30, 40, 45, 50
@@ -348,7 +349,7 @@ def _function_name(head: str, in_latex: bool) -> str:
 
 def _call(e: Expression, parts: list[Part], in_latex: bool) -> Part:
     inner = [written for written, _ in parts]
-    for key, value in e.params.items():
+    for key, value in settings_shown(e.head, e.params).items():
         if value is None or value is False:
             continue
         shown = key if value is True else f"{key}={_parameter(value)}"

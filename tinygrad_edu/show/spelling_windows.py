@@ -40,6 +40,12 @@ def \0memory_order\0(batch, axes):
     """Channels come first in memory, and many examples last, a few before the last axis."""
     return (1, *range(2, axes), 0) if batch >= 8 else (1, *range(2, axes - 1), 0, axes - 1)
 ''',
+    "in_order": '''\
+def \0in_order\0(x):
+    """The same numbers, copied into the order of memory, in which sums are taken."""
+    order = \0memory_order\0(len(x), x.ndim)
+    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+''',
     "parts": '''\
 def \0parts\0(counts, entries, itemsize, most):
     """Cuts along the first two axes, for windows so many at a time that their columns stay within 4 MB."""
@@ -122,7 +128,7 @@ def \0fold\0(u, kernel, stride, before, dilation, size, shape):
     """Columns back in their places of images; where windows overlap they are added."""
     u = u.reshape(len(u), u.shape[1] // int(np.prod(kernel)), *kernel, *size)
     inside = (..., *(slice(b, b + n) for b, n in zip(before, shape)))
-    x = \0padded\0(np.zeros((*u.shape[:2], *shape), u.dtype), kernel, size, stride, before, dilation)
+    x = \0in_order\0(\0padded\0(np.zeros((*u.shape[:2], *shape), u.dtype), kernel, size, stride, before, dilation))
     for place in np.ndindex(*kernel):
         x[\0windows_at\0(place, size, stride, dilation)] += u[:, :, *place]
     return x[inside]
@@ -131,7 +137,7 @@ def \0fold\0(u, kernel, stride, before, dilation, size, shape):
 def \0max_pool\0(x, kernel, stride, before, dilation, size):
     """The largest entry of each window."""
     x = \0padded\0(x, kernel, size, stride, before, dilation, -np.inf)
-    return np.max([x[\0windows_at\0(place, size, stride, dilation)] for place in np.ndindex(*kernel)], axis=0)
+    return \0in_order\0(np.max([x[\0windows_at\0(place, size, stride, dilation)] for place in np.ndindex(*kernel)], axis=0))
 ''',
     "hits": '''\
 def \0hits\0(best, x, kernel, stride, before, dilation, size):
@@ -144,7 +150,7 @@ def \0hits\0(best, x, kernel, stride, before, dilation, size):
 def \0share_of_windows\0(g, best, x, kernel, stride, before, dilation, size):
     """The gradient of each window's maximum, shared equally by the entries that attain it."""
     found, count = \0hits\0(best, x, kernel, stride, before, dilation, size)
-    dx = \0padded\0(np.zeros(x.shape, g.dtype), kernel, size, stride, before, dilation)
+    dx = \0in_order\0(\0padded\0(np.zeros(x.shape, g.dtype), kernel, size, stride, before, dilation))
     for place, hit in zip(np.ndindex(*kernel), found):
         dx[\0windows_at\0(place, size, stride, dilation)] += g / count.astype(g.dtype) * hit
     return dx[(..., *(slice(b, b + n) for b, n in zip(before, x.shape[2:])))]
@@ -157,7 +163,7 @@ def \0mean_of_ties\0(t, best, x, kernel, stride, before, dilation, size):
     total = np.zeros(best.shape, t.dtype)
     for place, hit in zip(np.ndindex(*kernel), found):
         total += t[\0windows_at\0(place, size, stride, dilation)] * hit
-    return total / count.astype(t.dtype)
+    return \0in_order\0(total / count.astype(t.dtype))
 ''',
     "window_sum": '''\
 def \0window_sum\0(x, kernel, stride, before, size):
@@ -166,7 +172,7 @@ def \0window_sum\0(x, kernel, stride, before, size):
     for axis, (k, s, n) in enumerate(zip(kernel, stride, size), start=2):
         rows = np.moveaxis(x, axis, 0)
         x = np.moveaxis(sum(rows[i : i + max((n - 1) * s + 1, 0) : s] for i in range(k)), 0, axis)
-    return x
+    return \0in_order\0(x)
 ''',
     "window_spread": '''\
 def \0window_spread\0(g, kernel, stride, before, shape):
@@ -177,24 +183,26 @@ def \0window_spread\0(g, kernel, stride, before, shape):
         for i in range(k):
             wide[i : i + max((len(rows) - 1) * s + 1, 0) : s] += rows
         g = np.moveaxis(wide, 0, axis)
-    return g[(..., *(slice(b, b + n) for b, n in zip(before, shape)))]
+    return \0in_order\0(g)[(..., *(slice(b, b + n) for b, n in zip(before, shape)))]
 ''',
     "resample": '''\
 def \0resample\0(x, axis, places, weights):
     """Along the axis, (1 − weight) x[place] + weight x[place + 1] for each place and weight."""
-    rows, places = np.moveaxis(x, axis, 0), np.array(places)
-    part = np.array(weights, x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-    low, high = rows[places], rows[np.minimum(places + 1, len(rows) - 1)]
-    return np.moveaxis(np.where(part > 0, (1 - part) * low + part * high, low), 0, axis)
+    rows, places, between = np.moveaxis(x, axis, 0), np.array(places), np.flatnonzero(weights)
+    y = rows[places]
+    part = np.array(weights, x.dtype)[between].reshape(-1, *[1] * (x.ndim - 1))
+    y[between] = (1 - part) * y[between] + part * rows[np.minimum(places[between] + 1, len(rows) - 1)]
+    return np.ascontiguousarray(np.moveaxis(y, 0, axis))
 ''',
     "resample_back": '''\
 def \0resample_back\0(g, axis, places, weights, length):
     """The transpose: each row of g back to the two that it was read from, by their weights."""
     g = np.moveaxis(g, axis, 0)
     out = np.zeros((length, *g.shape[1:]), g.dtype)
-    for row, place, weight in zip(g, places, np.array(weights, g.dtype)):
+    for row, place, weight in zip(g, places, weights):
         out[place] += (1 - weight) * row
-        out[min(place + 1, length - 1)] += weight * row
+        if weight:
+            out[min(place + 1, length - 1)] += weight * row
     return np.moveaxis(out, 0, axis)
 ''',
 }

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from .notation import _index, escaped, latex_name, number_text, printable, superscript
+from .notation_windows import settings_shown
 from .simplify import Atom, Product, Sum, _all_views
 
 # How strongly a form holds together; a weaker one gets parentheses.
@@ -266,7 +267,7 @@ class Writer:
 
     def _call(self, a: Atom) -> Part:
         inner = [self.sum(o)[0] for o in a.operands]
-        head, settings = a.head, dict(a.params.get("settings", {}))
+        head, settings = a.head, settings_shown(a.head, a.params.get("settings", {}))
         if head == "absolute":
             return (rf"\left\vert {inner[0]} \right\vert" if self.in_latex else f"|{inner[0]}|"), ATOM
         if head == "vector_norm" and not settings.keys() - {"axis", "keepdims"} and not settings.get("axis"):
