@@ -662,6 +662,19 @@ def test_vjp_and_linearize_reuse_their_record() -> None:
     same(tg.grad(lambda x: (tg.linearize(f, x)[1](x0)).sum())(x0), x0 * (2 * np.cos(x0) - np.sin(x0) * x0))
 
 
+def test_containers_may_be_changed_between_the_record_and_its_use() -> None:
+    for kind in (dict, OrderedDict):
+        p = kind(a=x0.copy(), b=[x0.copy()])
+        _, pull = tg.vjp(lambda p: p["a"] * p["b"][0], p)
+        _, push = tg.linearize(lambda p: p["a"] * p["b"][0], p)
+        p["c"], p["a"] = 1.0, None
+        p["b"].append(2.0)
+        (d,) = pull(np.ones(3))
+        assert type(d) is kind and list(d) == ["a", "b"] and len(d["b"]) == 1
+        same(d["a"], x0)
+        same(push(kind(a=np.ones(3), b=[np.zeros(3)])), x0)
+
+
 def test_results_may_be_changed_in_place() -> None:
     """The record lives on in pull and push: what the caller does to the result must not reach it."""
     for f in (tg.exp, lambda x: x, lambda x: x[::-1]):

@@ -71,8 +71,8 @@ def is_numbers(tree: Any) -> bool:
     return all(isinstance(x, (int, float, np.generic)) or (type(x) is list and is_numbers(x)) for x in tree)
 
 
-def opened(tree: Any, inside: bool = False) -> tuple[list[str], list[Any], Callable[[list[Any]], Any]] | None:
-    """One level of a container: how its items are reached, the items, and what makes it of other items; else None.
+def opened(tree: Any, inside: bool = False) -> tuple[Sequence[Any], Callable[[list[Any]], Any]] | None:
+    """One level of a container: its items, and what makes it of other items; None for what is no container.
 
     inside : whether the tree is in a dataclass, where integers, as settings, count as no items.
     """
@@ -80,43 +80,69 @@ def opened(tree: Any, inside: bool = False) -> tuple[list[str], list[Any], Calla
     if kind is Tensor or kind is ndarray or kind is float:
         return None
     if _registered and (found := _registration(tree)) is not None:
-        held = found[0](tree)
-        return [""], [held], lambda items: found[1](tree, items[0])
+        return [found[0](tree)], lambda items: found[1](tree, items[0])
     if isinstance(tree, dict):
-        keys = list(tree)
+        keys = list(tree)  # as they are now: the caller may change them before something is built
         if kind is dict:
-            return [f"[{k!r}]" for k in keys], list(tree.values()), lambda items: dict(zip(keys, items, strict=True))
-        return [f"[{k!r}]" for k in keys], list(tree.values()), lambda items: _filled(tree, keys, items)
+            return list(tree.values()), lambda items: dict(zip(keys, items, strict=True))
+        empty = copy.copy(tree)
+        empty.clear()
+        return list(tree.values()), lambda items: _filled(empty, keys, items)
     if isinstance(tree, tuple):
-        make: Callable[[list[Any]], Any] = tuple
-        if hasattr(kind, "_fields") and hasattr(kind, "_make"):
-            return [f".{name}" for name in kind._fields], list(tree), kind._make
-        return [f"[{i}]" for i in range(len(tree))], list(tree), make
+        if kind is not tuple and hasattr(kind, "_fields") and hasattr(kind, "_make"):
+            return tree, kind._make
+        return tree, tuple
     if kind is list:
-        return None if tree and is_numbers(tree) else ([f"[{i}]" for i in range(len(tree))], tree, list)
-    fields = getattr(kind, "__dataclass_fields__", None)
-    if fields is None or isinstance(tree, type):
+        return None if tree and is_numbers(tree) else (tree, list)
+    if not hasattr(kind, "__dataclass_fields__") or kind is type:
         return None
     values = {field.name: getattr(tree, field.name) for field in dataclasses.fields(tree) if hasattr(tree, field.name)}
-    chosen = [name for name, value in values.items()
-              if not fields[name].metadata.get("static") and not is_setting(value, inside=True)]
+    names = _moving(tree)
 
     def made(items: list[Any]) -> Any:
         """Not by calling the class: __init__ and __post_init__ may convert or check, and are for arrays alone."""
         new = object.__new__(kind)
-        for name, value in (values | dict(zip(chosen, items, strict=True))).items():
+        for name, value in (values | dict(zip(names, items, strict=True))).items():
             object.__setattr__(new, name, value)
         return new
 
-    return [f".{name}" for name in chosen], [values[name] for name in chosen], made
+    return [values[name] for name in names], made
 
 
-def _filled(tree: Any, keys: list[Any], items: list[Any]) -> Any:
-    """A copy of an OrderedDict, a defaultdict or another kind of dict, with other items."""
-    new = copy.copy(tree)
+def _moving(tree: Any) -> list[str]:
+    """The fields of a dataclass that are not settings."""
+    return [field.name for field in dataclasses.fields(tree)
+            if hasattr(tree, field.name) and not field.metadata.get("static")
+            and not is_setting(getattr(tree, field.name), inside=True)]
+
+
+def labels(tree: Any) -> list[str]:
+    """How the items of a container are reached: "['W']", "[0]", ".W"."""
+    if _registered and _registration(tree) is not None:
+        return [""]
+    if isinstance(tree, dict):
+        return [f"[{k!r}]" for k in tree]
+    if isinstance(tree, (tuple, list)):
+        fields = getattr(tree, "_fields", None)
+        return [f".{name}" for name in fields] if fields else [f"[{i}]" for i in range(len(tree))]
+    return [f".{name}" for name in _moving(tree)]
+
+
+def _filled(empty: Any, keys: list[Any], items: list[Any]) -> Any:
+    """An OrderedDict, a defaultdict or another kind of dict, with other items."""
+    new = copy.copy(empty)
     for key, item in zip(keys, items, strict=True):
         new[key] = item
     return new
+
+
+def _below(tree: Any, inside: bool) -> bool:
+    """Whether the items of a container are in a dataclass."""
+    if isinstance(tree, (dict, tuple, list)) and not _registered:
+        return inside
+    if _registered and _registration(tree) is not None:
+        return False
+    return inside or not isinstance(tree, (dict, tuple, list))
 
 
 def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
@@ -130,12 +156,14 @@ def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
     found = opened(tree, inside)
     if found is None:
         return [tree], only
-    _, items, build = found
-    if _registered and _registration(tree) is not None:
-        inside = False
-    elif not isinstance(tree, (dict, tuple, list)):
-        inside = True
-    parts = [flatten(item, inside) if not (inside and is_setting(item, inside)) else ([], _always(item)) for item in items]
+    items, build = found
+    inside = _below(tree, inside)
+    for item in items:
+        if type(item) is not ndarray and type(item) is not Tensor:
+            break
+    else:  # the usual case
+        return list(items), build  # type: ignore[return-value]
+    parts = [([], _always(item)) if inside and is_setting(item, inside) else flatten(item, inside) for item in items]
 
     def rebuild(leaves: Sequence[Any]) -> Any:
         out, start = [], 0
@@ -159,12 +187,8 @@ def leaf_paths(tree: Any, path: tuple[str, ...] = (), inside: bool = False) -> l
     found = opened(tree, inside)
     if found is None:
         return [path]
-    if _registered and _registration(tree) is not None:
-        inside = False
-    elif not isinstance(tree, (dict, tuple, list)):
-        inside = True
-    labels, items, _ = found
-    return [place for label, item in zip(labels, items, strict=True) if not (inside and is_setting(item, inside))
+    inside = _below(tree, inside)
+    return [place for label, item in zip(labels(tree), found[0], strict=True) if not (inside and is_setting(item, inside))
             for place in leaf_paths(item, (*path, label), inside)]
 
 
@@ -173,15 +197,11 @@ def structure(tree: Any, inside: bool = False) -> tuple[Any, ...]:
     found = opened(tree, inside)
     if tree is None or found is None:
         return ()
-    if _registered and _registration(tree) is not None:
-        inside = False
-    elif not isinstance(tree, (dict, tuple, list)):
-        inside = True
-    labels, items, _ = found
-    own: tuple[Any, ...] = (type(tree), *labels)
-    if inside and not isinstance(tree, (dict, tuple, list)):
-        own += tuple((name, getattr(tree, name, None)) for name in tree.__dataclass_fields__ if f".{name}" not in labels)
-    return (*own, *[item if inside and is_setting(item, inside) else structure(item, inside) for item in items])
+    own: tuple[Any, ...] = (type(tree), *labels(tree))
+    inside = _below(tree, inside)
+    if is_object(tree) and hasattr(tree, "__dataclass_fields__"):
+        own += tuple((name, getattr(tree, name, None)) for name in tree.__dataclass_fields__ if f".{name}" not in own)
+    return (*own, *[item if inside and is_setting(item, inside) else structure(item, inside) for item in found[0]])
 
 
 def _always(item: Any) -> Rebuild:
@@ -191,7 +211,7 @@ def _always(item: Any) -> Rebuild:
 def numbers(tree: Any) -> tuple[list[Any], Rebuild]:
     """As `flatten`, the leaves that are numbers, arrays and Tensors alone; settings in containers stay."""
     leaves, rebuild = flatten(tree)
-    if rebuild is only or not any(is_setting(x) for x in leaves):
+    if rebuild is only or not any(type(x) is not ndarray and type(x) is not Tensor and is_setting(x) for x in leaves):
         return leaves, rebuild
     places = [i for i, x in enumerate(leaves) if not is_setting(x)]
 
@@ -261,7 +281,8 @@ def _match(form: Any, tree: Any, path: str, out: list[Any]) -> None:
     found = opened(form)
     if found is None:
         return
-    labels, items, _ = found
+    items, _ = found
+    names = labels(form)
     here = path or "the outermost container"
     if isinstance(form, dict):
         if not isinstance(tree, dict) or set(tree) != set(form):
@@ -278,9 +299,9 @@ def _match(form: Any, tree: Any, path: str, out: list[Any]) -> None:
     elif _registered and _registration(form) is not None:
         others = [_registration(form)[0](tree)]
     else:
-        others = [getattr(tree, label[1:], None) for label in labels]
-    for label, item, other in zip(labels, items, others, strict=True):
-        _match(item, other, path + label, out)
+        others = [getattr(tree, name[1:], None) for name in names]
+    for name, item, other in zip(names, items, others, strict=True):
+        _match(item, other, path + name, out)
 
 
 def _checked_leaf(tree: Any, path: str) -> Any:

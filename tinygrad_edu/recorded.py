@@ -93,6 +93,10 @@ class Recording:
                 new = leaf(x)
                 self.inputs.append(new)
                 self.builders.append((1, only))
+            elif type(x) is float:
+                new = leaf(np.float64(x))
+                self.inputs.append(new)
+                self.builders.append((1, only))
             else:
                 leaves, build = numbers(x)
                 tracked = []
@@ -115,7 +119,7 @@ class Recording:
         """Raise if the function assigned into an argument: its Tensor would stand for the newer value (a leaf is refused
         when it happens)."""
         for i, x in enumerate(self.inputs):
-            if x.op is not None and x.op is not identity:
+            if getattr(x, "history", None) is not None:
                 raise InPlaceError(f"{title(self.f)}: the function assigns into an argument (array {i + 1} of those to "
                                    "differentiate by), which would then stand for another value than the one given. Make a "
                                    "copy first, x = x.copy(), or write x = tg.assign(x, index, values).")
@@ -166,7 +170,8 @@ class Recording:
     def kept(self, tree: Any) -> Any:
         """A result for the caller where the record lives on: changing it in place must not change the record."""
         leaves, rebuild = flatten(tree)
-        return rebuild([x.copy() if type(x) is ndarray else x for x in leaves])
+        with always_record():
+            return rebuild([x.copy() if type(x) is ndarray else identity(x) if type(x) is Tensor else x for x in leaves])
 
     def result(self, tree: Any) -> Any:
         """A result for the caller: plain, unless it belongs to a graph outside."""
@@ -240,6 +245,8 @@ def _place(f: Callable[..., Any], i: Any, args: tuple[Any, ...], kwargs: dict[st
 
 def _as_input(x: Any, f: Callable[..., Any], place: int | str) -> tuple[Tensor, bool]:
     """A fresh Tensor to differentiate by, and whether it hangs on a graph outside."""
+    if type(x) is ndarray and x.ndim and x.dtype.kind == "f":
+        return leaf(x), False
     if type(x) is Tensor:
         if x.requires_grad and recording():
             return identity(x), True
