@@ -16,6 +16,7 @@ from .algebra import simplify, spread_late
 from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
+from .gather import batch_alike, flat_products, gather_puts, join_products, known_first
 from .program import Name, Program
 from .record import Recorded
 from .scale import scale_early
@@ -31,6 +32,12 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("simplify", simplify, True),
     ("share", passes.share, False),
     ("simplify", simplify, True),
+    ("share", passes.share, False),
+    ("gather_puts", gather_puts, True),
+    ("known_first", known_first, True),
+    ("join_products", join_products, True),
+    ("batch_alike", batch_alike, False),
+    ("flat_products", flat_products, True),
     ("share", passes.share, False),
     ("drop_unused", passes.drop_unused, False),
 )

@@ -19,6 +19,7 @@ from ..rules.indexing import is_basic
 from .algebra import dtypes_of, shapes_of
 from .donate import FLAT
 from .expand import LESS_ONE, PICK, ufunc_of
+from .gather import ADD_AT, PLACE
 from .program import Line, Name, Program, names_in
 
 ALIGNMENT = 64  # bytes; what vector instructions like
@@ -109,14 +110,24 @@ class Emitter:
         self.returned_roots = {self.root[name] for name in self.results} if self.copy else set()
         self._updates_in_place()
         self.preplaced: dict[str, tuple[str, int]] = {}  # value -> (flat memory, where in it)
+        self.first_part: dict[str, int] = {}  # flat memory -> the first line that writes to it
+        index = {str(line.name): i for i, line in enumerate(self.program.lines)}
         for line in self.program.lines:
-            if line.op is FLAT:
+            if line.op is FLAT or (line.op is PLACE and str(line.name) not in self.returned_roots):
                 start = 0
-                for x in line.operands:
-                    if x in self.line_of and self.root[x] == x and x not in self.preplaced and x not in self.returned_roots:
-                        self.preplaced[str(x)] = (str(line.name), start)
-                        self.last[str(x)] = self.last[str(line.name)]
+                for k, x in enumerate(line.operands):
+                    if x in self.line_of and self.root[x] == x and x not in self.preplaced and x not in self.returned_roots and (
+                            line.op is FLAT or self._fits(x, line, k)):
+                        self.preplaced[str(x)] = (str(line.name), start if line.op is FLAT else k)
+                        self.last[str(x)] = max(self.last.get(str(x), 0), self.last.get(str(line.name), 0))
+                        self.last[str(line.name)] = self.last[str(x)]
                     start += math.prod(self.shapes[x])
+
+    def _fits(self, x: Name, line: Line, k: int) -> bool:
+        """Whether an operation can write its result into a part of a larger array: products need rows without gaps."""
+        if self.line_of[x].op.name != "matmul":
+            return ufunc_of(self.line_of[x].op) is not None or self.line_of[x].op.name.endswith(".reduce")
+        return type(line.params["indices"][k]) is int
 
     def _updates_in_place(self) -> None:
         """Which new values can be written over the old ones by the very line that makes them."""
@@ -151,9 +162,13 @@ class Emitter:
             self.prologue.append(f"{name} = {self.over[name]}")
             return name
         if name in self.preplaced:
-            flat, start = self.preplaced[name]
+            whole, start = self.preplaced[name]
+            self._whole(whole)
+            if self.line_of[whole].op is PLACE:
+                self.prologue.append(f"{name} = {whole}[{self._index(self.line_of[whole].params['indices'][start])}]")
+                return name
             size = math.prod(line.shape)
-            self.prologue.append(f"{name} = {flat}[{start}:{start + size}].reshape({_shape_text(line.shape)})")
+            self.prologue.append(f"{name} = {whole}[{start}:{start + size}].reshape({_shape_text(line.shape)})")
             return name
         if not self.plan_memory or name in self.returned_roots or not line.shape:
             return None
@@ -168,6 +183,12 @@ class Emitter:
                     self.view_name[name] = self.view_name[other]
                 self.prologue.append(f"{name} = {other}")
                 return name
+        return self._slot_for(line)
+
+    def _slot_for(self, line: Line) -> str:
+        """Planned memory of its own for a result."""
+        name = str(line.name)
+        size = math.prod(line.shape) * np.dtype(line.dtype).itemsize
         fitting = [k for k in self.free if size <= self.slot_size[k] <= max(4 * size, 4096)]
         if fitting:
             slot = min(fitting, key=lambda k: (self.slot_size[k], -self.free.index(k)))
@@ -180,6 +201,17 @@ class Emitter:
         dtype, shape = np.dtype(line.dtype).name, _shape_text(line.shape)
         self.prologue.append(f"{name} = memory({slot}, {shape}, {self._np(dtype)})")
         return name
+
+    def _whole(self, name: str) -> None:
+        """Memory for an array that others are written into, before the first of them is."""
+        line = self.line_of[name]
+        if line.op is not PLACE or name in self.static:
+            return
+        self._slot_for(line)
+        self.static.add(name)
+        if not _covers(line):
+            self.body.append(f"{name}.fill(0)")
+            self.calls += 1
 
     def _release(self, i: int) -> None:
         for name, slot in list(self.slot.items()):
@@ -342,7 +374,8 @@ class Emitter:
 
     def _write(self, line: Line, i: int) -> None:
         name = str(line.name)
-        if line.op is FLAT:
+        if line.op is FLAT or (line.op is PLACE and name not in self.returned_roots):
+            self._whole(name)
             self._gather(line)
             return
         view = self._view(line)
@@ -369,9 +402,12 @@ class Emitter:
         start = 0
         for k, x in enumerate(line.operands):
             size = math.prod(self.shapes[x])
-            if not (x in self.preplaced and self.preplaced[x] == (str(line.name), start) and x in self.static):
+            if not (x in self.preplaced and self.preplaced[x] == (str(line.name), start if line.op is FLAT else k)
+                    and x in self.static):
                 place = f"{line.name}_part{k}"
-                self.prologue.append(f"{place} = {line.name}[{start}:{start + size}].reshape({_shape_text(self.shapes[x])})")
+                part = f"{start}:{start + size}" if line.op is FLAT else self._index(line.params["indices"][k])
+                shaped = f".reshape({_shape_text(self.shapes[x])})" if line.op is FLAT else ""
+                self.prologue.append(f"{place} = {line.name}[{part}]{shaped}")
                 self.body.append(f"{self._function('copyto', 'np.copyto')}({place}, {x})")
                 self.calls += 1
             start += size
@@ -416,6 +452,17 @@ class Emitter:
         if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is function:
             return f"np.{function.__name__}"
         return self._object(function)
+
+
+def _covers(line: Line) -> bool:
+    """Whether the parts written into an array leave no entry out."""
+    indices = line.params["indices"]
+    if all(type(i) is int for i in indices):
+        return len(set(indices)) == line.shape[0]
+    filled = np.zeros(line.shape, bool)
+    for index in indices:
+        filled[index] = True
+    return bool(filled.all())
 
 
 def _updates_last(program: Program) -> Program:
@@ -524,8 +571,24 @@ def _getitem(e: Emitter, line: Line, i: int) -> str | None:
     return f"{line.name} = {line.operands[0]}[{e._index(line.params['index'])}]"
 
 
+def _add_at(e: Emitter, line: Line, i: int) -> str | None:
+    x, value = line.operands
+    if not isinstance(x, Name):
+        return None
+    e.calls += 1
+    out = e.out(line, i, (x,))
+    if out is None:
+        return f"{line.name} = {x}.copy(); {line.name}[{e._index(line.params['index'])}] += {value}"
+    over = bool(e.prologue) and e.prologue[-1] == f"{out} = {x}"
+    part = f"{out}_part"
+    e.prologue.append(f"{part} = {out}[{e._index(line.params['index'])}]")
+    add = e._function("add", "np.add")
+    first = "" if over else f"{e._function('copyto', 'np.copyto')}({out}, {x}); "
+    return f"{first}{add}({part}, {value}, {part})"
+
+
 WRITERS: Mapping[str, Callable[[Emitter, Line, int], str | None]] = {
-    "matmul": _matmul, LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
+    "matmul": _matmul, ADD_AT.name: _add_at, LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
 }
 
 

@@ -1,0 +1,558 @@
+"""Many small operations of one kind as one on a larger array: what a loop over time, or over slices, records.
+
+A loop repeats the same operations on other slices. The sum of gradients put back into slices becomes one array that each
+gradient is written into; a sum of products becomes one product of what is stacked; operations that are alike, and do not
+wait for each other, become one operation on the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..rules.indexing import getitem, is_basic
+from ..rules.products import matmul
+from ..rules.shapes import reshape, transpose
+from ..tensor import Primitive
+from .algebra import ADD, MULTIPLY, dtypes_of, reworded, shapes_of, uses_of, with_lines
+from .expand import reduction, ufunc_of
+from .program import Line, Name, Program, names_in, renamed
+
+FEWEST = 3  # operations worth joining
+ADD_REDUCE = reduction(np.add)
+
+
+def _place(*values: Any, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, np.result_type(*values))
+    for value, index in zip(values, indices, strict=True):
+        out[index] = value
+    return out
+
+
+def _add_at(x: Any, value: Any, index: Any) -> Any:
+    out = np.array(x)
+    out[index] += value
+    return out
+
+
+# values put into an array of zeros, at places that do not overlap; and a value added to a part of an array
+PLACE = Primitive("place", _place)
+ADD_AT = Primitive("add_at", _add_at)
+
+
+class _Namer:
+    def __init__(self, program: Program) -> None:
+        self.taken = {*shapes_of(program), *(flat.name for flat in program.flats)}
+        self.count = 0
+
+    def __call__(self, letter: str) -> Name:
+        while True:
+            self.count += 1
+            name = f"{letter}{self.count}"
+            if name not in self.taken:
+                self.taken.add(name)
+                return Name(name)
+
+
+# ---------------------------------------------------------------- sums of what was put into slices
+
+def _terms(root: Line, line_of: dict[str, Line], uses: dict[str, int]) -> list[Any]:
+    """The terms of a sum of several, as written from left to right."""
+    out: list[Any] = []
+    waiting: list[Any] = [*reversed(root.operands)]
+    while waiting:
+        x = waiting.pop()
+        line = line_of.get(x) if isinstance(x, Name) else None
+        if line is not None and line.op is ADD and line.shape == root.shape and line.dtype == root.dtype and uses[x] == 1:
+            waiting += [*reversed(line.operands)]
+        else:
+            out.append(x)
+    return out
+
+
+def _sums(program: Program, line_of: dict[str, Line], uses: dict[str, int]) -> list[tuple[Line, list[Any]]]:
+    """The sums that are not part of a larger one, with their terms."""
+    inner = {x for line in program.lines if line.op is ADD for x in line.operands
+             if isinstance(x, Name) and uses[x] == 1 and x in line_of and line_of[x].op is ADD
+             and line_of[x].shape == line.shape and line_of[x].dtype == line.dtype}
+    return [(line, _terms(line, line_of, uses)) for line in program.lines
+            if line.op is ADD and line.shape and line.name not in inner]
+
+
+def gather_puts(program: Program) -> Program:
+    """A sum of arrays that are zero but for a slice: every part is written, or added, into its slice of one array."""
+    uses = uses_of(program)
+    line_of = {str(line.name): line for line in program.lines}
+    replaced: dict[str, list[Line]] = {}
+    fresh = _Namer(program)
+    for root, terms in _sums(program, line_of, uses):
+        puts = [line_of[x] for x in terms if _is_put(x, line_of, uses)]
+        if not puts:
+            continue
+        others = [x for x in terms if not _is_put(x, line_of, uses)]
+        if any(isinstance(x, Name) and shapes_of_line(x, program, line_of) != root.shape for x in others if isinstance(x, Name)):
+            continue
+        replaced[str(root.name)] = _gathered(root, puts, others, fresh)
+    for line in program.lines:  # one put alone is written into its place too
+        if line.op.name == "put" and is_basic(line.params["index"]) and str(line.name) not in replaced and (
+                isinstance(line.operands[0], Name)) and not any(True for _ in names_in(line.params["index"])):
+            replaced[str(line.name)] = [replace(line, op=PLACE, params={"indices": (line.params["index"],),
+                                                                        "shape": line.shape})]
+    if not replaced:
+        return program
+    return with_lines(program, [new for line in program.lines for new in replaced.get(str(line.name), [line])])
+
+
+def shapes_of_line(x: Name, program: Program, line_of: dict[str, Line]) -> tuple[int, ...]:
+    """The shape of a value."""
+    if x in line_of:
+        return line_of[x].shape
+    found = next((i.shape for i in program.inputs if i.name == x), None)
+    return tuple(found) if found is not None else np.shape(program.constants[x])
+
+
+def _is_put(x: Any, line_of: dict[str, Line], uses: dict[str, int]) -> bool:
+    line = line_of.get(x) if isinstance(x, Name) else None
+    return line is not None and line.op.name == "put" and uses[x] == 1 and is_basic(line.params["index"]) and isinstance(
+        line.operands[0], Name)
+
+
+def _gathered(root: Line, puts: Sequence[Line], others: Sequence[Any], fresh: _Namer) -> list[Line]:
+    lines: list[Line] = []
+    base: Any = None
+    for x in others:
+        if base is None:
+            base = x
+        else:
+            name = fresh("sum")
+            lines.append(Line(name, ADD, (base, x), {}, root.shape, root.dtype, root.kind))
+            base = name
+    later = list(puts)
+    if base is None:
+        filled = np.zeros(root.shape, bool)
+        apart, later = [], []
+        for line in puts:
+            part = filled[line.params["index"]]
+            if np.any(part):
+                later.append(line)
+            else:
+                filled[line.params["index"]] = True
+                apart.append(line)
+        apart.sort(key=lambda line: _order(line.params["index"]))
+        base = fresh("whole")
+        lines.append(Line(base, PLACE, tuple(line.operands[0] for line in apart), {
+            "indices": tuple(line.params["index"] for line in apart), "shape": root.shape}, root.shape, root.dtype, root.kind))
+    for line in later:
+        name = fresh("sum")
+        lines.append(Line(name, ADD_AT, (base, line.operands[0]), {"index": line.params["index"]}, root.shape, root.dtype,
+                          root.kind))
+        base = name
+    lines[-1] = replace(lines[-1], name=root.name, named=root.named)
+    return lines
+
+
+def _order(index: Any) -> tuple[int, ...]:
+    parts = index if type(index) is tuple else (index,)
+    return tuple(p if type(p) is int else (p.start or 0) if type(p) is slice else 0 for p in parts)
+
+
+# ---------------------------------------------------------------- sums of products
+
+class _Stacks:
+    """Which values lie side by side in one array."""
+
+    def __init__(self, program: Program) -> None:
+        self.line_of = {str(line.name): line for line in program.lines}
+        self.position = {str(line.name): i for i, line in enumerate(program.lines)}
+        self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
+        self.fresh = _Namer(program)
+        self.of: dict[tuple[str, ...], Name] = {}  # values -> the array that holds them along its first axis
+        self.placed: set[str] = set()
+        self.fixed = {str(name) for out in program.outputs.values() for name in names_in(out)}
+        self.new: list[tuple[int, Line]] = []  # (position after which it comes, line)
+        for line in program.lines:
+            if line.op is PLACE:
+                self.placed |= {str(x) for x in line.operands}
+                if line.params["indices"] == tuple(range(len(line.operands))) and line.shape[0] == len(line.operands):
+                    self.of[tuple(str(x) for x in line.operands)] = line.name
+
+    def after(self, names: Sequence[Any]) -> int:
+        """The position of the last line that makes one of these."""
+        return max((self.position.get(x, -1) for x in names if isinstance(x, Name)), default=-1)
+
+    def add(self, position: int, line: Line) -> Name:
+        self.new.append((position, line))
+        self.line_of[str(line.name)] = line
+        self.position[str(line.name)] = position
+        self.shapes[str(line.name)], self.dtypes[str(line.name)] = line.shape, line.dtype
+        return line.name
+
+    def stack(self, names: Sequence[Any]) -> Any:
+        """An array with these values along a new first axis: known, a view of one, or one they can be written into."""
+        if all(x is names[0] or (not isinstance(x, Name) and repr(x) == repr(names[0])) or x == names[0] for x in names):
+            x = names[0]
+            return x if not isinstance(x, Name) or self.shapes[x] == () else ("same", x)
+        if not all(isinstance(x, Name) for x in names) or len(set(names)) < len(names):
+            return None
+        key = tuple(str(x) for x in names)
+        if key in self.of:
+            return self.of[key]
+        if key[::-1] in self.of:
+            return None
+        lines = [self.line_of.get(x) for x in key]
+        if all(line is not None and line.op is getitem for line in lines):
+            return self._stack_of_parts([line for line in lines if line is not None], key)
+        shape, dtype = self.shapes[key[0]], self.dtypes[key[0]]
+        writable = all(line is not None and line.shape == shape and line.dtype == dtype and x not in self.placed
+                       and x not in self.fixed and (ufunc_of(line.op) is not None or line.op is matmul)
+                       for x, line in zip(key, lines, strict=True))
+        if not writable or shape == ():
+            return None
+        return self.place(names, shape, dtype)
+
+    def place(self, names: Sequence[Any], shape: tuple[int, ...], dtype: Any) -> Name:
+        name = self.fresh("stack")
+        whole = (len(names), *shape)
+        line = Line(name, PLACE, tuple(names), {"indices": tuple(range(len(names))), "shape": whole}, whole, dtype)
+        self.add(self.after(names), line)
+        self.placed |= {str(x) for x in names}
+        self.of[tuple(str(x) for x in names)] = name
+        return name
+
+    def _stack_of_parts(self, lines: Sequence[Line], key: tuple[str, ...]) -> Any:
+        """The same part of each of several values, or consecutive entries of one."""
+        bases, indices = [line.operands[0] for line in lines], [line.params["index"] for line in lines]
+        if all(x == bases[0] for x in bases) and all(type(i) is int for i in indices):
+            first, n = indices[0], len(indices)
+            if indices == list(range(first, first + n)):
+                if n == self.shapes[bases[0]][0]:
+                    return bases[0]
+                return self._part(bases[0], slice(first, first + n), key)
+        if all(repr(i) == repr(indices[0]) for i in indices) and is_basic(indices[0]) and len(set(bases)) == len(bases):
+            whole = self.stack(bases)
+            if isinstance(whole, Name):
+                index = indices[0] if type(indices[0]) is tuple else (indices[0],)
+                return self._part(whole, (slice(None), *index), key)
+        return None
+
+    def _part(self, whole: Name, index: Any, key: tuple[str, ...]) -> Name:
+        shape = np.broadcast_to(np.empty(()), self.shapes[whole])[index].shape
+        line = Line(self.fresh("part"), getitem, (whole,), {"index": index}, shape, self.dtypes[whole])
+        self.of[key] = self.add(self.position.get(str(whole), -1), line)
+        return line.name
+
+
+def _inserted(program: Program, stacks: _Stacks, dropped: set[str], by: dict[str, Any]) -> Program:
+    """The program with the new lines at their places and others left out."""
+    at: dict[int, list[Line]] = {}
+    for position, line in stacks.new:
+        at.setdefault(position, []).append(line)
+    lines = [reworded(line, by) for line in at.get(-1, ())]
+    for i, line in enumerate(program.lines):
+        if str(line.name) not in dropped:
+            lines.append(reworded(line, by))
+        lines += [reworded(new, by) for new in at.get(i, ())]
+    outputs = {k: renamed(v, by) for k, v in program.outputs.items()}
+    updates = tuple(replace(u, value=by.get(str(u.value), u.value)) for u in program.updates)
+    return replace(program, lines=tuple(lines), outputs=outputs, updates=updates)
+
+
+def join_products(program: Program) -> Program:
+    """A sum of products of matrices is one product of what lies side by side: Σ Aₜᵀ Gₜ = Aᵀ G."""
+    uses = uses_of(program)
+    stacks = _Stacks(program)
+    dropped: set[str] = set()
+    by: dict[str, Any] = {}
+    for root, terms in _sums(program, stacks.line_of, uses):
+        pairs = [(x, *_factors(x, stacks, uses)) for x in terms]
+        pairs = [(x, a, g) for x, a, g in pairs if a is not None]
+        shapes = {(stacks.shapes[a], stacks.shapes[g]) for _, a, g in pairs}
+        if len(pairs) < FEWEST or len(shapes) != 1:
+            continue
+        rest = [x for x in terms if x not in {p[0] for p in pairs}]
+        order = _known_order([g for _, _, g in pairs], stacks)
+        pairs = [pairs[i] for i in order]
+        left, right = [a for _, a, _ in pairs], [g for _, _, g in pairs]
+        a, g = _stacked_or_copied(left, stacks), _stacked_or_copied(right, stacks)
+        if a is None or g is None:
+            continue
+        position = max(stacks.position.get(str(root.name), -1) - 1, stacks.position[str(a)], stacks.position[str(g)])
+        n = len(pairs)
+        (rows, k), (_, m) = stacks.shapes[left[0]], stacks.shapes[right[0]]
+        tall = [stacks.add(position, Line(stacks.fresh("tall"), reshape, (x,), {"shape": (n * rows, width)}, (n * rows, width),
+                                          root.dtype, root.kind)) for x, width in ((a, k), (g, m))]
+        turned = stacks.add(position, Line(stacks.fresh("tall"), transpose, (tall[0],), {}, (k, n * rows), root.dtype, root.kind))
+        total: Any = stacks.add(position, Line(stacks.fresh("product"), matmul, (turned, tall[1]), {}, (k, m), root.dtype,
+                                               root.kind))
+        for x in rest:
+            total = stacks.add(position, Line(stacks.fresh("sum"), ADD, (total, x), {}, root.shape, root.dtype, root.kind))
+        by[str(root.name)] = total
+        dropped.add(str(root.name))
+    return _inserted(program, stacks, dropped, by) if by else program
+
+
+def _factors(x: Any, stacks: _Stacks, uses: dict[str, int]) -> tuple[Any, Any]:
+    """A and G of a term Aᵀ G that only this sum reads."""
+    line = stacks.line_of.get(x) if isinstance(x, Name) else None
+    if line is None or line.op is not matmul or uses.get(x) != 1:
+        return None, None
+    left, right = line.operands
+    turned = stacks.line_of.get(left) if isinstance(left, Name) else None
+    if turned is None or turned.op is not transpose or not isinstance(right, Name) or len(stacks.shapes[right]) != 2:
+        return None, None
+    source = turned.operands[0]
+    if not isinstance(source, Name) or len(stacks.shapes[source]) != 2:
+        return None, None
+    return source, right
+
+
+def _known_order(names: Sequence[Any], stacks: _Stacks) -> list[int]:
+    """The order in which values already lie in an array, or the reverse of the one they come in."""
+    wanted = {str(x): i for i, x in enumerate(names)}
+    for key in stacks.of:
+        if len(key) == len(names) and set(key) == set(wanted):
+            return [wanted[x] for x in key]
+    return list(range(len(names)))[::-1]
+
+
+def _stacked_or_copied(names: Sequence[Any], stacks: _Stacks) -> Any:
+    """An array that holds these along its first axis; what cannot be written there is copied."""
+    found = stacks.stack(names)
+    if isinstance(found, Name):
+        return found
+    if not all(isinstance(x, Name) for x in names) or len(set(names)) < len(names):
+        return None
+    return stacks.place(names, stacks.shapes[names[0]], stacks.dtypes[names[0]])
+
+
+# ---------------------------------------------------------------- operations that are alike
+
+def known_first(program: Program) -> Program:
+    """(late · a) · b as late · (a · b), where a and b are known long before: what does not wait can be done together."""
+    uses = uses_of(program)
+    position = {str(line.name): i for i, line in enumerate(program.lines)}
+    line_of = {str(line.name): line for line in program.lines}
+    fresh = _Namer(program)
+    lines: list[Line] = []
+    changed = False
+    for line in program.lines:
+        made = _regrouped(line, line_of, position, uses) if line.op is MULTIPLY and line.shape else None
+        if made is not None:
+            late, a, b = made
+            name = fresh("known")
+            lines.append(Line(name, MULTIPLY, (a, b), {}, line.shape, line.dtype, line.kind))
+            line = replace(line, operands=(late, name))
+            changed = True
+        lines.append(line)
+    return with_lines(program, lines) if changed else program
+
+
+FAR = 30  # lines between what is known early and where it is used, for a regrouping to make sense
+
+
+def _regrouped(line: Line, line_of: dict[str, Line], position: dict[str, int], uses: dict[str, int]) -> Any:
+    here = position[str(line.name)]
+
+    def early(x: Any) -> bool:
+        return isinstance(x, Name) and _source_position(x, line_of, position) < here - FAR
+
+    for inner_name, b in (line.operands, line.operands[::-1]):
+        inner = line_of.get(inner_name) if isinstance(inner_name, Name) else None
+        if inner is None or inner.op is not MULTIPLY or uses[inner_name] != 1 or inner.shape != line.shape or not early(b):
+            continue
+        if not isinstance(b, Name) or b not in line_of or line_of[b].shape != line.shape:
+            continue
+        for a, late in (inner.operands, inner.operands[::-1]):
+            if early(a) and not early(late) and isinstance(late, Name) and a in line_of and line_of[a].shape == line.shape and (
+                    late in line_of and line_of[late].shape == line.shape):
+                return late, a, b
+    return None
+
+
+def _source_position(x: Name, line_of: dict[str, Line], position: dict[str, int]) -> int:
+    """Where a value could be computed at the earliest: after what it is made of, looking through short chains."""
+    at = position.get(x, -1)
+    for _ in range(3):
+        line = line_of.get(x)
+        if line is None or line.op is matmul:
+            break
+        sources = [y for y in line.operands if isinstance(y, Name) and y in position]
+        if len(set(sources)) != 1:
+            break
+        (x,) = set(sources)
+        at = position[x]
+    return at
+
+
+def batch_alike(program: Program) -> Program:
+    """Operations of one kind on values that lie side by side, none waiting for another, are done at once."""
+    for _ in range(6):
+        after = _batched_once(program)
+        if after is program:
+            break
+        program = after
+    return program
+
+
+def _batched_once(program: Program) -> Program:
+    stacks = _Stacks(program)
+    groups: dict[Any, list[Line]] = {}
+    for line in program.lines:
+        if ufunc_of(line.op) is not None and not line.params and line.shape and str(line.name) not in stacks.placed:
+            groups.setdefault(_kind(line, stacks), []).append(line)
+    first_use: dict[str, int] = {}
+    for i, line in enumerate(program.lines):
+        for name in line.uses():
+            first_use.setdefault(name, i)
+    for out in program.outputs.values():
+        for name in names_in(out):
+            first_use.setdefault(name, len(program.lines))
+    dropped: set[str] = set()
+    by: dict[str, Any] = {}
+    for members in groups.values():
+        if len(members) < FEWEST:
+            continue
+        names = {str(line.name) for line in members}
+        if names & stacks.fixed or any(str(x) in dropped or str(x) in by for line in members for x in line.operands):
+            continue
+        latest = max(stacks.after(line.operands) for line in members)
+        earliest = min(first_use.get(str(line.name), len(program.lines)) for line in members)
+        if latest >= earliest:
+            continue
+        ordered = _in_order(members, stacks)
+        before, placed_before = len(stacks.new), set(stacks.placed)
+        operands = []
+        for column in zip(*[line.operands for line in ordered], strict=True):
+            found = stacks.stack(column)
+            if isinstance(found, tuple):
+                found = found[1] if len(stacks.shapes[found[1]]) <= len(ordered[0].shape) else None
+            if found is None:
+                break
+            operands.append(found)
+        shape = (len(ordered), *ordered[0].shape)
+        if len(operands) < len(ordered[0].operands) or np.broadcast_shapes(
+                *[stacks.shapes[x] if isinstance(x, Name) else () for x in operands]) != shape:
+            del stacks.new[before:]
+            stacks.placed = placed_before
+            stacks.of = {k: v for k, v in stacks.of.items() if v in stacks.shapes and not _removed(v, stacks, program)}
+            continue
+        position = max(latest, *[stacks.position.get(str(x), -1) for x in operands if isinstance(x, Name)])
+        if position >= earliest:
+            del stacks.new[before:]
+            stacks.placed = placed_before
+            stacks.of = {k: v for k, v in stacks.of.items() if not _removed(v, stacks, program)}
+            continue
+        model = ordered[0]
+        whole = stacks.add(position, Line(stacks.fresh("all"), model.op, tuple(operands), {}, shape, model.dtype, model.kind))
+        for t, line in enumerate(ordered):
+            part = stacks.add(position, Line(stacks.fresh("one"), getitem, (whole,), {"index": t}, line.shape, line.dtype,
+                                             line.kind))
+            by[str(line.name)] = part
+            dropped.add(str(line.name))
+    return _inserted(program, stacks, dropped, by) if by else program
+
+
+def _removed(name: Name, stacks: _Stacks, program: Program) -> bool:
+    """Whether an array was to be made by a line that has been taken back."""
+    known = {str(line.name) for line in program.lines} | {str(line.name) for _, line in stacks.new}
+    return str(name) not in known and str(name) in stacks.line_of
+
+
+def _kind(line: Line, stacks: _Stacks) -> Any:
+    """What operations must have in common: the function, shape, dtype, and where their operands come from."""
+    def of(x: Any) -> Any:
+        if not isinstance(x, Name):
+            return repr(x)
+        source = stacks.line_of.get(x)
+        if source is None:
+            return str(x)
+        if source.op is getitem:
+            inner = stacks.line_of.get(source.operands[0])
+            index = source.params["index"]
+            return "part", "i" if type(index) is int else repr(index), inner.op.name if inner is not None else ""
+        return source.op.name, source.shape
+    return line.op.name, line.shape, str(line.dtype), tuple(of(x) for x in line.operands)
+
+
+def _in_order(members: Sequence[Line], stacks: _Stacks) -> list[Line]:
+    """Members in the order in which an operand's values lie in an array already, or were made."""
+    for i, x in enumerate(members[0].operands):
+        if not isinstance(x, Name):
+            continue
+        column = [line.operands[i] for line in members]
+        lines = [stacks.line_of.get(y) if isinstance(y, Name) else None for y in column]
+        if all(line is not None and line.op is getitem and type(line.params["index"]) is int for line in lines) and len(
+                {str(line.operands[0]) for line in lines if line is not None}) == 1:
+            return [m for _, m in sorted(zip([line.params["index"] for line in lines if line is not None], members, strict=True),
+                                         key=lambda pair: pair[0])]
+        if all(isinstance(y, Name) for y in column) and len(set(column)) == len(column):
+            sources = [_base(y, stacks) for y in column]
+            order = next((key for key in stacks.of if set(key) == set(sources)), None)
+            if order is not None:
+                place = {name: k for k, name in enumerate(order)}
+                return [m for _, m in sorted(zip([place[s] for s in sources], members, strict=True), key=lambda pair: pair[0])]
+            return [m for _, m in sorted(zip([stacks.position.get(s, -1) for s in sources], members, strict=True),
+                                         key=lambda pair: pair[0])]
+    return list(members)
+
+
+def _base(x: str, stacks: _Stacks) -> str:
+    """The value that a part was taken of."""
+    line = stacks.line_of.get(x)
+    return str(line.operands[0]) if line is not None and line.op is getitem else str(x)
+
+
+# ---------------------------------------------------------------- products of stacks of matrices
+
+def flat_products(program: Program) -> Program:
+    """X W with X (t, m, k) and one W as a product of matrices; Σₜ Xₜᵀ Gₜ likewise."""
+    shapes, line_of, uses = shapes_of(program), {str(line.name): line for line in program.lines}, uses_of(program)
+    fresh = _Namer(program)
+    lines: list[Line] = []
+    changed = False
+    for line in program.lines:
+        made = _flat_product(line, shapes, fresh) if line.op is matmul else (
+            _flat_sum(line, shapes, line_of, uses, fresh) if line.op is ADD_REDUCE else None)
+        changed = changed or made is not None
+        lines += made if made is not None else [line]
+    return with_lines(program, lines) if changed else program
+
+
+def _flat_product(line: Line, shapes: dict[str, tuple[int, ...]], fresh: _Namer) -> list[Line] | None:
+    a, b = line.operands
+    if not isinstance(a, Name) or not isinstance(b, Name) or len(shapes[a]) < 3 or len(shapes[b]) != 2:
+        return None
+    rows, k = int(np.prod(shapes[a][:-1])), shapes[a][-1]
+    tall, product, m = fresh("tall"), fresh("product"), shapes[b][1]
+    return [Line(tall, reshape, (a,), {"shape": (rows, k)}, (rows, k), line.dtype, line.kind),
+            Line(product, matmul, (tall, b), {}, (rows, m), line.dtype, line.kind),
+            Line(line.name, reshape, (product,), {"shape": line.shape}, line.shape, line.dtype, line.kind, line.named)]
+
+
+def _flat_sum(line: Line, shapes: dict[str, tuple[int, ...]], line_of: dict[str, Line], uses: dict[str, int],
+              fresh: _Namer) -> list[Line] | None:
+    inner = line_of.get(line.operands[0]) if isinstance(line.operands[0], Name) else None
+    if inner is None or inner.op is not matmul or uses[str(inner.name)] != 1 or len(inner.shape) != 3 or (
+            line.params.get("axis") != (0,) or line.params.get("keepdims")):
+        return None
+    left, g = inner.operands
+    turned = line_of.get(left) if isinstance(left, Name) else None
+    if turned is None or turned.op is not transpose or turned.params.get("axes") != (0, 2, 1) or not isinstance(g, Name) or (
+            len(shapes[g]) != 3):
+        return None
+    a = turned.operands[0]
+    t, rows, k = shapes[a]
+    m = shapes[g][2]
+    if shapes[g][:2] != (t, rows):
+        return None
+    names = [fresh("tall") for _ in range(3)]
+    return [Line(names[0], reshape, (a,), {"shape": (t * rows, k)}, (t * rows, k), line.dtype, line.kind),
+            Line(names[1], reshape, (g,), {"shape": (t * rows, m)}, (t * rows, m), line.dtype, line.kind),
+            Line(names[2], transpose, (names[0],), {}, (k, t * rows), line.dtype, line.kind),
+            Line(line.name, matmul, (names[2], names[1]), {}, (k, m), line.dtype, line.kind, line.named)]
+
+
+__all__ = ["ADD_AT", "PLACE", "batch_alike", "flat_products", "gather_puts", "join_products", "known_first"]
