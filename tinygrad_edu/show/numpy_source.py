@@ -802,7 +802,6 @@ def _wrapped(text: str, indent: int = 4) -> list[str]:
     lines: list[str] = []
     opened = 0  # brackets that the lines so far leave open
     hang = "        " if text.startswith("def ") else "    "
-    opened = 0  # brackets that the lines so far leave open
     while len(text) > room:
         places, depth, quoted = [], 0, False
         for i, c in enumerate(text):
