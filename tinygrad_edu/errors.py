@@ -58,21 +58,6 @@ the identity, A + 1e-6 * np.eye(2).
     """
 
 
-class LinearAlgebraError(TinygradError, LinAlgError):
-    """A matrix does not have what was asked for: it is singular, or not positive definite, or holds nan.
-
-    It is NumPy's np.linalg.LinAlgError too. A singular matrix has no inverse; use the pseudo-inverse, or add a small
-    multiple of the identity.
-
-    >>> import numpy as np, tinygrad_edu as tg
-    >>> A = tg.Tensor([[1.0, 2.0], [2.0, 4.0]])
-    >>> np.linalg.inv(A)
-    Traceback (most recent call last):
-    tinygrad_edu.errors.LinearAlgebraError: inv: A (2, 2): singular matrix. Use np.linalg.pinv, or add a small multiple of \
-the identity, A + 1e-6 * np.eye(2).
-    """
-
-
 class DTypeError(TinygradError, TypeError):
     """The data has a type that cannot be differentiated.
 
@@ -321,20 +306,6 @@ def explain_failure(name: str, symbol: str | None, args: tuple[Any, ...], error:
         return ShapeError(_matmul_message(names, shapes, shown))
     where = f" {symbol} ".join(shown) if symbol and len(shown) == 2 else ", ".join(shown)
     return ShapeError(f"{name}: {where}: {_broadcast_message(names, shapes, error)}")
-
-
-def _linear_algebra_error(operation: str, name: str, shape: tuple[int, ...], error: Exception) -> Exception:
-    """NumPy's error about a matrix, with its name, its shape and a remedy."""
-    text = str(error)
-    shifted = f"{name} + 1e-6 * np.eye({shape[-1]})"
-    if "ingular" in text:
-        text = f"singular matrix. Use np.linalg.pinv, or add a small multiple of the identity, {shifted}."
-    elif "positive definite" in text:
-        text = (f"not positive definite. All of np.linalg.eigvalsh({name}) must be positive; a covariance becomes so as "
-                f"{shifted}.")
-    else:
-        text = f"{text.rstrip('.')}. Look for nan and inf: np.isfinite({name}).all()."
-    return LinearAlgebraError(f"{operation}: {name} {shape}: {text}")
 
 
 def _linear_algebra_error(operation: str, name: str, shape: tuple[int, ...], error: Exception) -> Exception:

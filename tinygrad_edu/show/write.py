@@ -275,11 +275,6 @@ class Writer:
         if head == "inv":
             base = self.wrapped(self.sum(a.operands[0]), ATOM)
             return (f"{base}^{{-1}}" if self.in_latex else f"{base}⁻¹"), POWER
-        if head == "vector_norm" and not settings.keys() - {"axis", "keepdims"} and not settings.get("axis"):
-            return (rf"\left\| {inner[0]} \right\|" if self.in_latex else f"‖{inner[0]}‖"), ATOM
-        if head == "inv":
-            base = self.wrapped(self.sum(a.operands[0]), ATOM)
-            return (f"{base}^{{-1}}" if self.in_latex else f"{base}⁻¹"), POWER
         if head == "einsum":
             letters = f"{','.join(settings['inputs'])}->{settings['output']}"
             if self.in_latex:
