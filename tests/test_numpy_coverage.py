@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
 import warnings
@@ -258,6 +259,45 @@ def test_keywords_do_what_numpy_does(call: Callable[[Any], Any]) -> None:
 def test_what_would_be_ignored_is_refused(call: Callable[[Any], Any]) -> None:
     with pytest.raises(UnsupportedError):
         call(Tensor(X))
+
+
+# Values of many kinds, one of which may suit a parameter that a call above does not use
+KEYWORDS = [False, True, 0, 1, (0, 1), "F", "wrap", "reflect", "valid", "lower", "U", "complete", 2.5, np.float32, int, np.inf,
+            np.array([True, False, True]), np.array([0.5, 1.5, 2.5]), np.array([0.1, 0.2, 0.3, 0.4])]
+ELSEWHERE = {  # what differs on purpose, or in the last digit
+    ("np.linalg.lstsq", "rcond"): "beyond 1, LAPACK takes its own", ("np.std", "dtype"): "another order of sums",
+    ("np.var", "dtype"): "another order of sums", ("np.unwrap", "period"): "no period",
+    ("np.mean", "where"): "NumPy counts 2.5 as two entries and a half",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if not n.endswith(("_like", "_repr", "_str", "2string"))])
+def test_no_keyword_is_ignored(name: str) -> None:
+    """Whatever NumPy takes for a parameter, with Tensors the result is NumPy's, or it is refused."""
+    _, function = FUNCTIONS[name]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        kind, args, kwargs = coverage.try_out(name, function)
+        if kind in ("unsupported", "in place") or name.rpartition(".")[2] in (*coverage.FILES, "may_share_memory"):
+            return
+        if isinstance(function, np.ufunc):
+            parameters = ["casting", "order", "dtype", "subok", "signature", "axis", "keepdims"]
+        else:
+            parameters = list(inspect.signature(function).parameters)[len(args) :]
+        for parameter in parameters:
+            if parameter in (*kwargs, "out", "like") or (name, parameter) in ELSEWHERE:
+                continue
+            for value in KEYWORDS:
+                extra = {**kwargs, parameter: value}
+                try:
+                    wanted = function(*(a.copy() if isinstance(a, np.ndarray) else a for a in args), **extra)
+                except Exception:  # NumPy does not take it
+                    continue
+                try:
+                    found = function(*coverage.recorded(args), **extra)
+                except Exception:
+                    continue
+                assert coverage.numbers_agree(found, wanted), f"{parameter}={value!r}"
 
 
 def test_a_maximum_of_nothing_needs_a_start() -> None:

@@ -254,7 +254,7 @@ def array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: dict[
         if name in IN_PLACE:
             raise InPlaceError(f"{name}: changes an array in place. {IN_PLACE[name]}")
         raise _unsupported(name)
-    kwargs = {k: v for k, v in kwargs.items() if k == "axis" or (v is not None and v is not np._NoValue)}
+    kwargs = {k: v for k, v in kwargs.items() if k in _NONE_COUNTS or (v is not None and v is not np._NoValue)}
     name = func.__name__
     if "out" in kwargs:
         raise InPlaceError(f"np.{name}: out= would write over recorded values. Write y = np.{name}(...) instead.")
@@ -306,7 +306,8 @@ def _some_entries(func: Any, function: Any, known: tuple[str, ...], args: tuple[
     kept = {"keepdims": True} if given.get("keepdims") else {}
     if func is not np.mean:
         return _reduce_some(function, x, axis, kept, initial, mask)
-    count: Any = np.add.reduce(np.broadcast_to(value_of(mask), x.shape), axis=axis, keepdims=bool(kept))
+    chosen: Any = np.broadcast_to(np.asarray(value_of(mask), bool), x.shape)
+    count = chosen.sum(axis, keepdims=bool(kept))
     return divide(_reduce_some(sum, x, axis, kept, None, mask), count.astype(x.dtype))
 
 
@@ -321,6 +322,7 @@ def _parameters(func: Any) -> tuple[str, ...]:
     return tuple(inspect.signature(func).parameters)
 
 
+_NONE_COUNTS = ("axis", "where")  # as keywords; elsewhere None is NumPy's way to say nothing
 # parameters that NumPy has in places where we have others, or none
 _LATER = {"dtype", "out", "order", "initial", "where", "returned", "kind", "stable", "keepdims"}
 _STARRED = {np.reshape: "shape", np.transpose: "axes"}  # NumPy's keyword for what comes in our *shape and *axes
