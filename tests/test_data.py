@@ -9,6 +9,7 @@ import re
 import struct
 import sys
 import tracemalloc
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -353,6 +354,8 @@ HOSTILE = [
     (header((1 << 20,)), "promises .* 8388608 bytes, and 8 are there"),
     (header((-1,)), r"promises the shape \(-1,\)|is no .npy file"),
     (header((1 << 40, 0, 1 << 40)) , "promises|is no .npy"),
+    (header((1 << 62,), "'<U0'"), "holds records|is no .npy"),
+    (header((1,) * 65), "promises the shape|is no .npy|and 8 are there"),
     (header((1,), "'|O'"), "holds Python objects"),
     (header((1,), "[('a', '<f8')]"), "holds records"),
     (npy_header("{'descr': '<f8', 'fortran_order': False, 'shape': (1,)}", b"\x03\x00"), "of version"),
@@ -403,6 +406,47 @@ def test_flipped_bits_in_a_compressed_file_are_noticed(tmp_path: Path) -> None:
         (tmp_path / "y.npz").write_bytes(damaged)
         with pytest.raises(DataError):
             data.read_npz(tmp_path / "y.npz")
+
+
+@pytest.mark.parametrize("shape", [(1 << 40, 0, 1 << 40), (0, 1 << 62, 8)])
+def test_a_shape_of_no_numbers_may_not_be_huge(shape: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(header(shape))
+    with pytest.raises(DataError, match="more than max_bytes"):
+        data.read_npy(tmp_path / "x.npy")
+    (tmp_path / "x").write_bytes(bytes([0, 0, 8, 4]) + b"\xff" * 8 + b"\0" * 4 + b"\xff" * 4)
+    with pytest.raises(DataError, match="more than max_bytes"):
+        data.read_idx(tmp_path / "x")
+
+
+def test_files_damaged_at_random_give_an_array_or_a_data_error(tmp_path: Path, rng: np.random.Generator) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    np.save(tmp_path / "x.npy", np.arange(30.0).reshape(5, 6))
+    np.savez(tmp_path / "a.npz", a=np.arange(10.0), b=np.eye(3))
+    np.savez_compressed(tmp_path / "b.npz", a=np.arange(10.0), b=np.eye(3))
+    (tmp_path / "x.idx").write_bytes(idx(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), 8))
+    (tmp_path / "x.idx.gz").write_bytes(gzip.compress((tmp_path / "x.idx").read_bytes()))
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n")
+    readers = {"x.npy": data.read_npy, "a.npz": data.read_npz, "b.npz": data.read_npz, "x.idx": data.read_idx,
+               "x.idx.gz": data.read_idx, "x.csv": data.read_csv}
+    for ending in ("png", "jpg", "bmp", "gif"):
+        (tmp_path / ending).mkdir()
+        Image.fromarray(rng.integers(0, 256, size=(6, 6, 3)).astype(np.uint8)).save(tmp_path / ending / f"x.{ending}")
+        readers[f"{ending}/x.{ending}"] = lambda path: data.read_images(path.parent)
+    for name, read in readers.items():
+        whole = (tmp_path / name).read_bytes()
+        refused = 0
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for at in rng.integers(0, len(whole), size=rng.integers(1, 4)):
+                damaged[at] = rng.integers(0, 256)
+            (tmp_path / name).write_bytes(damaged)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    read(tmp_path / name)
+            except DataError:
+                refused += 1
+        assert refused or name.endswith("bmp"), name
 
 
 def test_pickles_never_run(tmp_path: Path) -> None:

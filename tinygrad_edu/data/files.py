@@ -41,6 +41,8 @@ def read_exactly(stream: Any, count: int, where: str) -> bytearray:
 def check_size(shape: Sequence[int], itemsize: int, present: int | None, max_bytes: int, where: str) -> int:
     """The bytes that an array takes, refused where they are too many or not those in the file."""
     size = math.prod(shape) * itemsize
+    if math.prod(max(n, 1) for n in shape) * itemsize > max(max_bytes, 1 << 62):  # with an axis of 0 it takes no memory
+        size = max_bytes + 1
     if size > max_bytes:
         raise DataError(f"{where} promises {tuple(shape)} numbers, {size / 1e9:.3g} GB, more than max_bytes={max_bytes} "
                         "allows. Give a larger max_bytes if that is right.")
@@ -82,13 +84,11 @@ def _npy(stream: Any, length: int, max_bytes: int, where: str) -> ndarray:
     if dtype.hasobject:
         raise DataError(f"{where} holds Python objects, which only running code from the file could restore. Save plain arrays "
                         "of numbers instead.")
-    if dtype.names or dtype.subdtype:
+    if dtype.names or dtype.subdtype or not dtype.itemsize:
         raise DataError(f"{where} holds records of dtype {dtype}. Save plain arrays of numbers instead.")
-    if any(n < 0 for n in shape):
+    if any(n < 0 for n in shape) or len(shape) > 64:
         raise DataError(f"{where} promises the shape {shape}.")
     size = check_size(shape, dtype.itemsize, length - stream.tell(), max_bytes, where)
-    if not dtype.itemsize:
-        return np.zeros(shape, dtype)
     flat = np.frombuffer(read_exactly(stream, size, where), dtype)
     return flat.reshape(shape[::-1]).T if columns_first else flat.reshape(shape)
 
@@ -117,14 +117,16 @@ def read_npz(path: str | os.PathLike[str], max_bytes: int = LIMIT) -> dict[str, 
             for member in members:
                 if not member.filename.endswith(".npy"):
                     raise DataError(f"{where} has a member {member.filename!r}, which is no array.")
+                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise DataError(f"{where}: {member.filename!r} is packed in a way that NumPy does not use.")
                 name = member.filename.removesuffix(".npy")
                 if name in found:
                     raise DataError(f"{where} has two arrays called {name!r}.")
                 with archive.open(member) as stream:
                     found[name] = _npy(stream, member.file_size, max_bytes, f"{where}, array {name!r},")
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, struct.error) as error:
-        if isinstance(error, DataError):
-            raise
+    except (DataError, FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except Exception as error:  # a damaged archive fails in many ways
         raise DataError(f"{where} is no .npz file, or a damaged one: {error}") from error
     return found
 

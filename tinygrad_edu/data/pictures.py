@@ -66,7 +66,7 @@ def read_images(folder: str | os.PathLike[str], size: tuple[int, int] | None = N
                 pixels = np.asarray(picture)
         except DataError:
             raise
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        except Exception as error:  # a damaged image fails in many ways
             raise DataError(f"{where} is no image, or a damaged one: {error}") from error
         if shape is not None and pixels.shape != shape:
             raise DataError(f"{where} is {pixels.shape[0]} × {pixels.shape[1]} pixels, and those before it {shape[0]} × "
