@@ -356,6 +356,9 @@ def test_a_registered_class_and_its_subclasses(registered: None) -> None:
 def test_registration_is_checked() -> None:
     with pytest.raises(TypeError, match="is no class"):
         tg.register_container(Opaque(1), list, list)  # type: ignore[arg-type]
+    for kind in (dict, list, object, Tensor, np.ndarray):
+        with pytest.raises(TypeError, match="has its meaning already"):
+            tg.register_container(kind, list, list)
     with pytest.raises(TypeError, match="must be functions"):
         tg.register_container(Opaque, 1, 2)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.errors import GradientError
+from tinygrad_edu.errors import GradientError, UnsupportedError
 
 rng = np.random.default_rng(3)
 x0, y0, W0, A0 = rng.normal(size=3), rng.normal(size=3), rng.normal(size=(2, 3)), rng.normal(size=(3, 4))
@@ -169,3 +169,20 @@ def test_in_containers_and_closures_of_outer_derivatives() -> None:
         d = tg.grad(lambda p: th(p["W"] @ p["x"]).sum())({"W": W0, "x": x0})  # noqa: B023
         same(d["x"], W0.T @ (1 - np.tanh(W0 @ x0) ** 2))
         assert tg.grad(lambda x: x * tg.grad(lambda y: th(y) + x * y)(0.0))(1.0) == 3  # noqa: B023
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "relu", "exp", "square", "reshape", "softplus", "add"])
+def test_a_name_that_the_engine_has_too(name: str) -> None:
+    """Readers and compilers go by name: one's own `sigmoid` must not be taken for the engine's."""
+    from tinygrad_edu.program.jit import jit
+
+    own = tg.primitive(lambda g, y, x: 5 * g, name=name, kind="pointwise")(lambda x: 5 * x)
+    cost = lambda x: (own(x) * x).sum()  # noqa: E731
+    assert own(Tensor(1.0)).op.name == f"own_{name}" and own.__name__ == name
+    for f in (cost, tg.grad(cost)):
+        compiled = jit(f)
+        for x in (x0, y0):
+            same(compiled(x), f(x))
+    assert str(tg.formulas(cost, x0)) == f"dx = own_{name}(x) + 5x"
+    with pytest.raises(UnsupportedError, match=f"numpy_source: own_{name} is a primitive of your own"):
+        tg.numpy_source(cost, x0)

@@ -46,6 +46,8 @@ def register_container(kind: type, parts: Callable[[Any], Any], rebuild: Callabl
     """
     if not isinstance(kind, type):
         raise TypeError(f"register_container: {kind!r} is no class. Write register_container(Layer, parts, rebuild).")
+    if kind.__module__ == "builtins" or kind in (ndarray, Tensor):
+        raise TypeError(f"register_container: {kind.__name__} has its meaning already. Register a class of your own.")
     if not callable(parts) or not callable(rebuild):
         raise TypeError(f"register_container: parts and rebuild must be functions: register_container({kind.__name__}, "
                         "lambda obj: [obj.W, obj.b], lambda obj, parts: ...).")

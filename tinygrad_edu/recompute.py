@@ -178,6 +178,8 @@ class _Segment:
             outs, _ = flatten(_called(self.f, self.leaves, self.rebuild, self.places, constants))
         return self.packed([outs[i].value if type(outs[i]) is Tensor else outs[i] for i in self.made])
 
+    forward.is_own = True  # type: ignore[attr-defined]
+
     def rule(self, which: int, g: Any, y: Any, *operands: Any) -> Any:
         """dJ/d(operand): one second run and one pull serve all operands, whose rules are called one after the other."""
         if not self.found or self.found[0] is not g or which not in self.found[1]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..containers import flatten, is_object, leaf_paths
+from ..errors import UnsupportedError
 from ..program import Line, Name, Program
 from ..program.passes import drop_unused, forward_names, share
 from ..program.trace import trace_with_arguments
@@ -147,6 +148,10 @@ def numpy_source(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = None, co
     if convention not in ("math", "course"):
         raise ValueError(f'numpy_source: convention={convention!r}: write "math" or "course".')
     program, arguments = trace_with_arguments(f, *args, wrt=wrt)
+    for line in program.lines:
+        if getattr(line.op.forward, "is_own", False):
+            raise UnsupportedError(f"numpy_source: {line.op.name} is a primitive of your own, whose NumPy code is not known "
+                                   "here. Write it with NumPy's functions, or give f itself where it is a checkpoint.")
     values = argument_values(program, args)
     program = recognised(program, values)
     for step in (forward_names, share, drop_unused):
@@ -587,6 +592,8 @@ class _Writer:
             value = self._operand(line.operands[-1], line) if line.operands else Code("True")
             shape = self.shapes[line.operands[-1]] if isinstance(line.operands[-1], Name) else ()
             code = Code(f"{value.within(13)}[{', '.join('0' for _ in shape)}]") if shape else value
+            if op == "assign" and not isinstance(line.operands[-1], Name) and np.dtype(line.dtype) != np.float64:
+                code = Code(f"np.{np.dtype(line.dtype).name}({code.text})")
             block.append(_Statement(f"{self._name(line)} = {code.text}"))
             return
         name = self._variable(line) if line.name in self.target else self._name(line)
