@@ -375,6 +375,37 @@ def test_a_single_number_can_be_assigned() -> None:
     assert s.value == 18 and w.grad == 12 + 6
 
 
+def test_inner_derivatives_are_kept_apart() -> None:
+    def changed_result(w: Any) -> Any:
+        y, pull = tg.vjp(lambda x: x * w * x, np.array([1.0, 2.0]))
+        y[0] = 7.0
+        (d,) = pull(np.ones(2))
+        return (d * d).sum() + y.sum()
+
+    assert tg.grad(changed_result)(3.0) == 120 + 4
+
+    def quietly(x: Any) -> Any:
+        before = x * x
+        with tg.no_grad():
+            x[0] = 5.0
+        return before.sum()
+
+    for inner in (quietly, lambda x: x.__setitem__(0, 5.0)):
+        with pytest.raises(InPlaceError, match="copy first"):
+            tg.grad(lambda v, f=inner: tg.grad(f)(v).sum())(np.array([1.0, 2.0]))
+
+    def outer_value(w: Any) -> Any:
+        A = w * np.ones(3)
+
+        def scaled(s: Any) -> Any:
+            A[0] = A[0] * s
+            return (A * A).sum() * s
+
+        return tg.grad(scaled)(2.0) + A.sum()
+
+    assert tg.grad(outer_value)(1.5) == 46  # d/dw of w² (3 · 4 + 2) + 2 w + 2 w
+
+
 # ---------------------------------------------------------------- random programs, three ways
 
 

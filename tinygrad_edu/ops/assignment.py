@@ -22,7 +22,7 @@ from ..modes import recording
 from ..rules import indexing
 from ..tensor import Tensor, leaf, new_object, next_id
 from .inputs import as_array, operand, plain_index, value_of
-from .shapes import broadcast_to, reshape
+from .shapes import reshape
 
 __all__ = ["assign", "ones", "ones_like", "zeros", "zeros_like"]
 
@@ -72,8 +72,10 @@ def assign(x: Any, index: Any, values: Any) -> Any:
 
 
 def _fitted(x: Any, index: Any, values: Any) -> Any:
-    """The values in the shape of x[index]; checks the index."""
-    name = ""
+    """The values, checked to broadcast to the shape of x[index], without leading axes of size 1 that it has not.
+
+    They are not spread: the engine sums the gradient of what was, and a mask may choose other numbers of entries later.
+    """
     try:
         region = np.shape((value_of(x) if type(x) is Tensor else x)[index])
     except IndexError as error:
@@ -100,7 +102,7 @@ def _fitted(x: Any, index: Any, values: Any) -> Any:
     if not fits:
         name = name_of(x, variable_names(), "the Tensor")
         raise ShapeError(f"assign: values of shape {shape} do not fit {name}[...], whose shape is {region}.")
-    return broadcast_to(values, region)
+    return values
 
 
 # ---------------------------------------------------------------- assignment in place
@@ -286,7 +288,9 @@ def piece(t: Tensor, index: Any) -> Any:
     assert params is not None
     if t.op is indexing.assign_each and params["kept"][place - 1] is not None:
         return None
-    return indexing.getitem(v, index=Ellipsis) if type(v) is Tensor and v.value.dtype == t.value.dtype else None
+    if type(v) is not Tensor or v.value.dtype != t.value.dtype or v.value.shape != t.value[index].shape:
+        return None
+    return indexing.getitem(v, index=Ellipsis)
 
 
 # ---------------------------------------------------------------- who has used the earlier value

@@ -55,14 +55,8 @@ def _assign(x: Any, values: Any, index: Any) -> Any:
     return out if out.ndim or type(out) is not np.ndarray else out[()]
 
 
-def _kept(g: Any, index: Any) -> Any:
-    mask = np.ones(g.shape, bool)
-    mask[index] = False
-    return g * mask
-
-
 # x with x[index] = values; the rules of repeated indices are settled by the front door, which forbids them
-assign = linear("assign", _assign, lambda g, _y, _x, _values, index: _kept(g, index),
+assign: Primitive = linear("assign", _assign, lambda g, _y, _x, _values, index: assign(g, 0.0, index=index),
                 lambda g, _y, _x, _values, index: (getitem if is_basic(index) else gather)(g, index=index))
 
 
@@ -76,10 +70,7 @@ def _assign_each(x: Any, *values: Any, index: tuple[Any, ...], kept: tuple[Any, 
 def _assign_each_rule(g: Any, _y: Any, _x: Any, *_values: Any, which: int, index: tuple[Any, ...], kept: tuple[Any, ...]
                       ) -> Any:
     if not which:  # of x, what none of them wrote over
-        free = np.ones(_x.shape, bool)
-        for i in index:
-            free[i] = False
-        return g * free
+        return assign_each(g, *(0.0,) * len(index), index=index, kept=kept)
     own, left = index[which - 1], kept[which - 1]
     part = (getitem if is_basic(own) else gather)(g, index=own)
     return part if left is None else part * left
@@ -87,4 +78,4 @@ def _assign_each_rule(g: Any, _y: Any, _x: Any, *_values: Any, which: int, index
 
 # x with x[index[0]] = values[0], x[index[1]] = values[1], and so on: what a loop filled in. kept[k] is the mask of what
 # later ones left of values[k], None where they left all
-assign_each = linear("assign_each", _assign_each, _assign_each_rule, variadic=True)
+assign_each: Primitive = linear("assign_each", _assign_each, _assign_each_rule, variadic=True)
