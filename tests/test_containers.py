@@ -230,6 +230,15 @@ def test_settings_in_dicts_and_lists_stay() -> None:
     same(t["y"], 2 * x0)
 
 
+def test_which_lists_are_arrays() -> None:
+    f = lambda p: tg.sum(p) if not isinstance(p, list) else sum(tg.sum(x) for x in p)  # noqa: E731
+    assert type(tg.grad(f)([1.0, 2])) is type(tg.grad(f)([[1.0], [2.0]])) is np.ndarray
+    d = tg.grad(f)([1.0, [2.0, 3.0]])
+    assert type(d) is list and d[0] == 1 and d[1].tolist() == [1, 1], "numbers beside rows are no array"
+    with pytest.raises(ShapeError, match="rows have different lengths"):
+        tg.grad(f)([[1.0, 2.0], [3.0]])
+
+
 @pytest.mark.parametrize("empty", [{}, [], (), {"a": []}, [{}, ()], {"a": None}], ids=str)
 def test_empty_containers(empty: Any) -> None:
     f = lambda p: 2.0  # noqa: E731
@@ -799,3 +808,76 @@ def test_the_paths_and_the_structure_of_a_container() -> None:
     assert containers.structure(Layer(W0, b0)) == containers.structure(Layer(W0 + 1, b0))
     assert containers.structure(Layer(W0, b0)) != containers.structure(Layer(W0, b0, units=3))
     assert containers.structure([x0]) != containers.structure((x0,)) != containers.structure({"a": x0})
+
+
+# ---------------------------------------------------------------- any container
+
+@dataclass(slots=True)
+class Slots:
+    a: Any
+    n: int = 3
+
+
+@dataclass(frozen=True)
+class Frozen:
+    u: Any
+    v: Any
+    w: Any = (1, 2)
+
+
+def random_tree(draw: Any, depth: int, inside: bool = False) -> Any:
+    kind = draw.integers(9 if depth else 1)
+    items = lambda inside: [random_tree(draw, depth - 1, inside) for _ in range(draw.integers(4))]  # noqa: E731
+    item = lambda inside: random_tree(draw, depth - 1, inside)  # noqa: E731
+    if kind < 2:
+        shapes = [(2,), (2, 2), (0,), (1, 3), (1,)]
+        settings = [None, "text", True, np.sin, 3 if inside else 2.5]
+        if draw.random() < 0.2:
+            return settings[draw.integers(5)]
+        return draw.normal(size=shapes[draw.integers(5)]) if draw.random() < 0.8 else float(draw.normal())
+    if kind == 2:
+        return {f"{draw.integers(100)}, {i}": x for i, x in enumerate(items(inside))}
+    if kind < 5:
+        return (list if kind == 3 else tuple)(items(inside))
+    if kind == 5:
+        return Pair(item(inside), item(inside))
+    if kind == 6:
+        return Frozen(item(True), item(True))
+    return Slots(item(True)) if kind == 7 else Opaque(item(False))
+
+
+def entries(tree: Any) -> Any:
+    return np.concatenate([np.zeros(0), *[np.ravel(x) for x in containers.numbers(tree)[0]]])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_container_is_a_long_vector(seed: int, registered: None) -> None:
+    draw = np.random.default_rng(seed)
+    tree = (random_tree(draw, 3), 0.5)
+    leaves, rebuild = containers.numbers(tree)
+    arrays = [np.asarray(x) for x in leaves]
+
+    def total(xs: Any) -> Any:
+        s: Any = 0.0
+        for k, x in enumerate(xs):
+            s = s + tg.sum(tg.sin(x * (k + 1.0))) + 0.1 * s * tg.sum(x)
+        return s
+
+    def of_tree(p: Any) -> Any:
+        return total(containers.numbers(p)[0])
+
+    def of_vector(v: Any) -> Any:
+        ends = np.cumsum([a.size for a in arrays])
+        return total([v[end - a.size : end].reshape(a.shape) for a, end in zip(arrays, ends, strict=True)])
+
+    v = entries(tree)
+    u = [draw.normal(size=a.shape)[()] for a in arrays]
+    direction = rebuild(u)
+    slope = tg.grad(of_vector)(v)
+    for f in (of_tree, tg.checkpoint(of_tree)):
+        d = tg.grad(f)(tree)
+        assert containers.structure(d) == containers.structure(tree)
+        same(entries(d), slope)
+        same(tg.jvp(f, (tree,), (direction,))[1], slope @ entries(direction))
+        same(entries(tg.hvp(f, (tree,), (direction,))), tg.hvp(of_vector, v, entries(direction)))
+        same(sum(x.sum() for x in containers.numbers(tg.hessian(f)(tree))[0]), tg.hessian(of_vector)(v).sum(), 1e-9)

@@ -69,8 +69,8 @@ def only(leaves: Sequence[Any]) -> Any:
 
 
 def is_numbers(tree: Any) -> bool:
-    """Whether a list holds numbers only, so that it means an array."""
-    return all(isinstance(x, (int, float, np.generic)) or (type(x) is list and is_numbers(x)) for x in tree)
+    """Whether a list holds numbers only, or rows of numbers only, so that it means an array."""
+    return all(isinstance(x, (int, float, np.generic)) for x in tree) or all(type(x) is list and is_numbers(x) for x in tree)
 
 
 def opened(tree: Any, inside: bool = False) -> tuple[Sequence[Any], Callable[[list[Any]], Any]] | None:
