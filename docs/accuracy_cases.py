@@ -274,6 +274,9 @@ KNOWN: dict[str, tuple[Callable[[str, tuple[float, ...]], bool], str]] = {
     **dict.fromkeys(("sigmoid", "softmax", "log_softmax", "cross_entropy", "glu"), (
         lambda what, row: what != "value" and max(map(abs, row)) >= 40,
         "the textbook's y (1 − y), or A − Y, rounds to 0 where y rounds to 1; the true slope is below 1e-17")),
+    **dict.fromkeys(("sigmoid_error", "binary_cross_entropy_with_logits"), (
+        lambda what, row: row[0] <= -88 and not row[1],
+        "exp(−z) is kept from overflowing, so a slope that underflows is left at the smallest normal number")),
     "sinc": (lambda what, row: abs(row[0]) > 100, "NumPy's own values: np.sinc rounds πx first"),
     **dict.fromkeys(("silu", "gelu", "mish", "hard_swish", "softsign", "focal(target 1)"), (
         lambda what, row: math.isinf(row[0]), "at an infinite argument, ∞ · 0 or ∞/∞ is nan (every finite one is right)")),

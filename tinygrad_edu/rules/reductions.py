@@ -179,11 +179,10 @@ def _log_of_sum(shifted: Any, axis: Axes) -> Any:
     """log Σ exp of entries of which the largest is 0; where the others vanish beside its 1, log1p of their sum."""
     e = np.exp(shifted)
     total = _add(e, axis=axis, keepdims=True)
-    alone = (total >= 1) & (total < 1.5)
+    alone = (total < 1.5) & (total >= 1)
     if not alone.any():
         return np.log(total)
-    others = _add(e * (shifted < 0), axis=axis, keepdims=True)
-    return np.where(alone, np.log1p(others), np.log(total))
+    return np.where(alone, np.log1p(_add(e * (shifted < 0), axis=axis, keepdims=True)), np.log(total))
 
 
 def _logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:

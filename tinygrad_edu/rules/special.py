@@ -42,10 +42,10 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
 
 
 def sigmoid_error(z: Any, y: Any) -> Any:
-    """σ(z) − y with e = exp(−|z|) as (1 − y − y e) / (1 + e), or (e − y − y e) / (1 + e) for z < 0: nothing cancels for
-    y = 0 and 1, and nothing overflows."""
-    e = np.exp(-np.abs(z))
-    return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
+    """σ(z) − y as (1 − y − y e) / (1 + e) with e = exp(−z), kept from overflowing: nothing cancels for y = 0 and 1."""
+    lowest = -88.0 if z.dtype.itemsize < 8 else -709.0
+    e = np.exp(-np.maximum(z, lowest))
+    return (1 - y - y * e) / (1 + e)
 
 
 def cross_entropy_logits(z: Any, y: Any) -> Any:

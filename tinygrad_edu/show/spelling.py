@@ -346,9 +346,10 @@ def \0silu:number\0(z):
 ''',
     "sigmoid_error": '''\
 def \0sigmoid_error\0(z, y):
-    """σ(z) − y, where nothing cancels: over 1 + e^−|z|, 1 − y − y e^−z, or e^z − y − y e^z for z < 0."""
-    e = np.exp(-np.abs(z))
-    return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
+    """σ(z) − y, where nothing cancels: (1 − y − y e^−z) / (1 + e^−z)."""
+    lowest = -88.0 if np.result_type(z) == np.float32 else -709.0  # keeps e^−z from overflowing
+    e = np.exp(-np.maximum(z, lowest))
+    return (1 - y - y * e) / (1 + e)
 ''',
     "binary_cross_entropy": '''\
 def \0binary_cross_entropy\0(p, y):
@@ -444,9 +445,7 @@ def \0log_of_sum\0(shifted, axis):
     """log Σ e^z where the largest z is 0, by log1p of the others where they are small beside 1."""
     e = np.exp(shifted)
     total = np.sum(e, axis=axis, keepdims=True)
-    alone = (total >= 1) & (total < 1.5)
-    if not alone.any():
-        return np.log(total)
+    alone = (total < 1.5) & (total >= 1)
     others = np.sum(e * (shifted < 0), axis=axis, keepdims=True)
     return np.where(alone, np.log1p(others), np.log(total))
 ''',

@@ -5,9 +5,7 @@ def log_of_sum(shifted, axis):
     """log Σ e^z where the largest z is 0, by log1p of the others where they are small beside 1."""
     e = np.exp(shifted)
     total = np.sum(e, axis=axis, keepdims=True)
-    alone = (total >= 1) & (total < 1.5)
-    if not alone.any():
-        return np.log(total)
+    alone = (total < 1.5) & (total >= 1)
     others = np.sum(e * (shifted < 0), axis=axis, keepdims=True)
     return np.where(alone, np.log1p(others), np.log(total))
 
