@@ -449,7 +449,7 @@ def in_blocks(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, 
         if type(x) is not ndarray:
             flat.append(x)
         elif x.shape != shape or not x.flags.c_contiguous:
-            return f(*operands, **params)
+            return _in_memory_order(f, operands, params)
         else:
             flat.append(x.reshape(-1))
     first = next(x for x in flat if type(x) is ndarray)
@@ -462,3 +462,13 @@ def in_blocks(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, 
         out[start : start + step] = piece
     assert out is not None
     return out.reshape(shape)
+
+
+def _in_memory_order(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The same for arrays whose axes lie in another order in memory, as those of a transpose or a convolution do."""
+    arrays = [x for x in operands if type(x) is ndarray]
+    order = sorted(range(arrays[0].ndim), key=lambda i: -arrays[0].strides[i])
+    if not all(x.shape == arrays[0].shape and x.transpose(order).flags.c_contiguous for x in arrays):
+        return f(*operands, **params)
+    turned = [x.transpose(order) if type(x) is ndarray else x for x in operands]
+    return in_blocks(f, turned, params).transpose([order.index(i) for i in range(len(order))])

@@ -55,7 +55,7 @@ def _gate(g: Any, open_: Any) -> Any:
         return g if open_ else np.float64(0) if type(g) is np.float64 else np.zeros_like(g)[()]
     if type(g) is type(open_) is np.ndarray and g.shape == open_.shape and g.dtype in _BITS:
         bits = _BITS[g.dtype]
-        return (np.ascontiguousarray(g).view(bits) & -open_.astype(bits)).view(g.dtype)
+        return (g.view(bits) & -open_.astype(bits)).view(g.dtype)
     return np.where(open_, g, 0.0)
 
 
