@@ -277,6 +277,20 @@ def test_very_many_assignments_do_not_recurse() -> None:
     del A, total
 
 
+def test_a_value_held_by_a_graph_alone_is_never_changed_silently() -> None:
+    w, totals = Tensor(2.0), []
+
+    def made() -> Tensor:
+        A = tg.zeros(3)
+        A[0] = w
+        totals.append(np.sin(A).sum())
+        return A
+
+    made()[0] = 50.0  # no variable holds it, the sine does
+    with pytest.raises(StaleError, match="was assigned into"):
+        totals[0].backward()
+
+
 # ---------------------------------------------------------------- refused, with what to write
 
 

@@ -19,6 +19,9 @@ __all__ = [
 ]
 
 
+_FILLED = frozenset((indexing.assign, indexing.assign_each))
+
+
 def getitem(x: Any, index: Any) -> Any:
     """x[index], for every kind of index NumPy has; entries picked twice collect both gradients.
 
@@ -31,7 +34,7 @@ def getitem(x: Any, index: Any) -> Any:
         index = plain_index(index)
         basic = indexing.is_basic(index)
     try:
-        if basic and type(x) is Tensor and (x.op is indexing.assign or x.op is indexing.assign_each):
+        if basic and type(x) is Tensor and x.op in _FILLED:
             found = piece(x, index)
             if found is not None:
                 return found
