@@ -279,6 +279,7 @@ from .tensor import Tensor
 
 if TYPE_CHECKING:
     from . import data, optim
+    from .program.jit import jit
     from .show.chain_rule import explain
     from .show.compare import compare
     from .show.formulas import formulas
@@ -423,6 +424,7 @@ __all__ = [
     "isinf",
     "isnan",
     "jacobian",
+    "jit",
     "jvp",
     "kl_div",
     "kron",
@@ -580,6 +582,7 @@ _READERS = {
     "find_nan": "show.non_finite",
     "formulas": "show.formulas",
     "gradient_flow": "show.gradient_flow",
+    "jit": "program.jit",
     "numpy_source": "show.numpy_source",
     "scope": "show.scopes",
 }

@@ -112,7 +112,7 @@ def strict() -> bool:
 
 @contextmanager
 def tracing(note: Callable[..., Any]) -> Iterator[None]:
-    """While a function is traced, every primitive's result that is not recorded goes through `note`."""
+    """While a function is traced, every primitive's value goes through `note`."""
     global traces
     before, here.note = here.note, note
     with _lock:
@@ -126,5 +126,5 @@ def tracing(note: Callable[..., Any]) -> Iterator[None]:
 
 
 def noted(op: Any, args: Any, params: Any, y: Any) -> Any:
-    """What a trace in this thread makes of a result that is not recorded."""
+    """What a trace in this thread makes of a primitive's value."""
     return y if here.note is None else here.note(op, args, params, y)

@@ -195,7 +195,20 @@ def _less_one_hot(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> 
     return None
 
 
-_RULES: tuple[Callable[..., Any], ...] = (_of_one, _signs, _factors, _less_one_hot)
+def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+    """The transpose of a transpose."""
+    if line.op.name != "transpose" or not isinstance(line.operands[0], Name):
+        return None
+    inner = made.get(line.operands[0])
+    if inner is None or inner.op is not line.op:
+        return None
+    def axes_of(x: Line) -> tuple[int, ...]:
+        return tuple(x.params.get("axes") or reversed(range(len(x.shape))))
+    first, second = axes_of(inner), axes_of(line)
+    return inner.operands[0] if [first[i] for i in second] == list(range(len(first))) else None
+
+
+_RULES: tuple[Callable[..., Any], ...] = (_of_one, _signs, _factors, _less_one_hot, _turned_twice)
 
 
 # ---------------------------------------------------------------- numbers from arrays

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..containers import flatten, opened, structure
+from ..tensor import Tensor
 from . import passes
 from .algebra import simplify, spread_late
 from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
-from .gather import batch_alike, flat_products, gather_puts, join_products, known_first
+from .fuse import fuse
+from .gather import batch_alike, copied_weights, flat_products, gather_puts, join_products, known_first
 from .program import Name, Program
 from .record import Recorded
 from .scale import scale_early
@@ -38,6 +41,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("join_products", join_products, True),
     ("batch_alike", batch_alike, False),
     ("flat_products", flat_products, True),
+    ("copied_weights", copied_weights, False),
     ("share", passes.share, False),
     ("drop_unused", passes.drop_unused, False),
 )
@@ -45,7 +49,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
 LATER: tuple[tuple[str, Pass, bool], ...] = (
     ("scale_early", scale_early, True),
 )
-PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + ["flatten", "plan_memory"]))
+PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + ["flatten", "fuse", "plan_memory"]))
 
 
 def optimised(program: Program, without: Iterable[str] = ()) -> Program:
@@ -76,7 +80,7 @@ _count = 0
 
 
 def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[Sequence[tuple[Name, str]]] = (),
-             copy: bool = True) -> Compiled:
+             copy: bool = True, threads: int | None = None) -> Compiled:
     """Make a recording into code, and the code into a function."""
     global _count
     start = time.perf_counter()
@@ -86,6 +90,8 @@ def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[
     for name, step, _ in LATER:
         if name not in without:
             program = step(program)
+    if "fuse" not in without:
+        program = fuse(program, threads)
     code = Emitter(program, "plan_memory" not in without, copy).code()
     _count += 1
     name = f"<jit {program.name} {_count}>"
@@ -136,8 +142,10 @@ def describe(x: Any) -> Any:
         return "scalar", x.dtype.str
     if isinstance(x, np.random.Generator):
         return "generator"
-    if isinstance(x, ndarray) or hasattr(x, "requires_grad"):
+    if isinstance(x, ndarray) or kind is Tensor:
         return kind, x.shape, x.dtype.str
+    if opened(x) is not None:
+        return "nest", structure(x), *[describe(leaf) for leaf in flatten(x)[0]]
     return kind, x
 
 

@@ -16,11 +16,14 @@ import numpy as np
 from numpy import ndarray
 
 from ..rules.indexing import is_basic
-from .algebra import dtypes_of, shapes_of
+from .algebra import dtypes_of, shapes_of, uses_of
+from .blocks import bits_of, choice, chosen, in_blocks, inner_lines, part_writes_over, write_region
 from .donate import FLAT
 from .expand import LESS_ONE, PICK, ufunc_of
-from .gather import ADD_AT, PLACE
+from .fuse import BLOCKED, PART
+from .gather import ADD_AT, COPY, PLACE
 from .program import Line, Name, Program, names_in
+from .workers import in_threads
 
 ALIGNMENT = 64  # bytes; what vector instructions like
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "less": "<", "greater_equal": ">=",
@@ -51,7 +54,7 @@ class Emitter:
         self.plan_memory, self.copy = plan_memory, copy
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
-        self.held: dict[str, Any] = dict(program.constants)
+        self.held: dict[str, Any] = {str(name): value for name, value in program.constants.items()}
         self.functions: dict[str, str] = {}  # what the step calls, by the name it has there
         self.prologue: list[str] = []
         self.body: list[str] = []
@@ -65,6 +68,14 @@ class Emitter:
             self.shapes[flat.name] = (sum(math.prod(self.shapes[m]) for m in flat.members),)
             self.dtypes[flat.name] = np.dtype(flat.dtype)
         self.taken |= {str(flat.name) for flat in program.flats} | {f"{name}_given" for name in self.owned}
+        self.uses = uses_of(program)
+        self.bits: dict[str, str] = {}  # memory that is also read as integers
+        self.extra = 0  # bytes of memory beside the planned slots
+        for inner in inner_lines(program):
+            self.shapes.setdefault(inner.name, tuple(inner.shape))
+            self.dtypes.setdefault(inner.name, np.dtype(inner.dtype))
+            self.taken.add(inner.name)
+        self.taken |= {"in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "memory"}
         self._roots()
         self._lifetimes()
 
@@ -110,23 +121,34 @@ class Emitter:
         self.returned_roots = {self.root[name] for name in self.results} if self.copy else set()
         self._updates_in_place()
         self.preplaced: dict[str, tuple[str, int]] = {}  # value -> (flat memory, where in it)
-        self.first_part: dict[str, int] = {}  # flat memory -> the first line that writes to it
-        index = {str(line.name): i for i, line in enumerate(self.program.lines)}
         for line in self.program.lines:
             if line.op is FLAT or (line.op is PLACE and str(line.name) not in self.returned_roots):
                 start = 0
                 for k, x in enumerate(line.operands):
-                    if x in self.line_of and self.root[x] == x and x not in self.preplaced and x not in self.returned_roots and (
-                            line.op is FLAT or self._fits(x, line, k)):
-                        self.preplaced[str(x)] = (str(line.name), start if line.op is FLAT else k)
-                        self.last[str(x)] = max(self.last.get(str(x), 0), self.last.get(str(line.name), 0))
+                    own = x in self.line_of and self.root[x] == x and x not in self.preplaced
+                    if own and x not in self.returned_roots and (line.op is FLAT or self._fits(x, line, k)):
+                        for part in self._written(x):
+                            self.preplaced[part] = (str(line.name), start if line.op is FLAT else k)
+                            self.last[part] = max(self.last.get(part, 0), self.last.get(str(line.name), 0))
                         self.last[str(line.name)] = self.last[str(x)]
                     start += math.prod(self.shapes[x])
+
+    def _written(self, x: str) -> list[str]:
+        """A value, and what it is made of by adding to a part of it in place."""
+        found = [str(x)]
+        while self.line_of[found[-1]].op is ADD_AT:
+            base = self.line_of[found[-1]].operands[0]
+            if base not in self.line_of or self.root[base] != base or self.uses.get(base) != 1 or base in self.preplaced or (
+                    ufunc_of(self.line_of[base].op) is None and self.line_of[base].op is not ADD_AT):
+                break
+            found.append(str(base))
+        return found
 
     def _fits(self, x: Name, line: Line, k: int) -> bool:
         """Whether an operation can write its result into a part of a larger array: products need rows without gaps."""
         if self.line_of[x].op.name != "matmul":
-            return ufunc_of(self.line_of[x].op) is not None or self.line_of[x].op.name.endswith(".reduce")
+            return (ufunc_of(self.line_of[x].op) is not None or self.line_of[x].op.name.endswith(".reduce")
+                    or self.line_of[x].op is ADD_AT)
         return type(line.params["indices"][k]) is int
 
     def _updates_in_place(self) -> None:
@@ -140,8 +162,11 @@ class Emitter:
         self.moved: list[Any] = []  # the updates that take a copy at the end
         for update in self.program.updates:
             value, target = str(update.value), str(update.target)
-            line = self.line_of.get(value)
-            plain = line is not None and self.root[value] == value and ufunc_of(line.op) is not None and not line.params
+            made = self.line_of.get(value)
+            plain = made is not None and self.root[value] == value and ufunc_of(made.op) is not None and not made.params
+            if made is not None and made.op is PART:
+                plain = part_writes_over(self, made, target)
+                index[value] = index[str(made.operands[0])]
             if plain and value not in self.over and reads.get(self.root[target], -1) <= index[value] and (
                     self.shapes[value] == self.shapes[target]) and self._is_whole(target):
                 self.over[value] = target
@@ -236,7 +261,9 @@ class Emitter:
             self._release(i)
         self._take_updates()
         returned = ", ".join(self._result(out) for out in self.program.outputs.values())
-        return Code(self._text(returned), self.held, sum(self.slot_size), unplanned, self.calls)
+        unplanned += sum(math.prod(x.shape) * np.dtype(x.dtype).itemsize for x in inner_lines(self.program)
+                         if x.shape and x.name not in self.line_of)
+        return Code(self._text(returned), self.held, sum(self.slot_size) + self.extra, unplanned, self.calls)
 
     def _own_inputs(self) -> None:
         """Inputs that are updated in place live here; what is given in their stead is copied in."""
@@ -374,6 +401,11 @@ class Emitter:
 
     def _write(self, line: Line, i: int) -> None:
         name = str(line.name)
+        if line.op is BLOCKED:
+            write_region(self, line, i)
+            return
+        if line.op is PART:
+            return  # the region has written it
         if line.op is FLAT or (line.op is PLACE and name not in self.returned_roots):
             self._whole(name)
             self._gather(line)
@@ -449,8 +481,9 @@ class Emitter:
         return f"{line.name} = {name}({', '.join(settings)})"
 
     def _held_function(self, function: Any) -> str:
-        if isinstance(function, np.ufunc) and getattr(np, function.__name__, None) is function:
-            return f"np.{function.__name__}"
+        name = getattr(function, "__name__", "")
+        if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
+            return f"np.{name}"
         return self._object(function)
 
 
@@ -528,7 +561,7 @@ def _reduce(e: Emitter, line: Line, i: int) -> str | None:
 
 def _matmul(e: Emitter, line: Line, i: int) -> str | None:
     a, b = line.operands
-    if not isinstance(a, Name) or not isinstance(b, Name) or not line.shape and len(e.shapes[a]) > 1:
+    if not isinstance(a, Name) or not isinstance(b, Name) or (not line.shape and len(e.shapes[a]) > 1):
         return None
     same = e.dtypes[a] == e.dtypes[b] == np.dtype(line.dtype) and np.dtype(line.dtype).kind == "f"
     e.calls += 1
@@ -538,8 +571,20 @@ def _matmul(e: Emitter, line: Line, i: int) -> str | None:
     return f"{line.name} = {name}({a}, {b})" if out is None else f"{name}({a}, {b}, {out})"
 
 
-def _gate(e: Emitter, line: Line, i: int) -> str | None:
-    return None
+def _choose(e: Emitter, line: Line, i: int) -> str | None:
+    """g where a gate is open and zero elsewhere, or one of two numbers: exactly, also for infinities, by their bits."""
+    found = chosen(e, line)
+    if found is None or not line.shape:
+        return None
+    gate = not isinstance(found[2], Name) and found[2] == 0
+    if not gate and math.prod(line.shape) < 2048:
+        return None  # np.where takes several nanoseconds an entry, but is a single call
+    out = e.out(line, i, (found[1],) if gate else ())
+    fresh = "" if out is not None else f"{line.name} = {e._function('empty', 'np.empty')}({_shape_text(line.shape)}, " \
+        f"{e._np(np.dtype(line.dtype).name)}); "
+    calls = choice(e, line, found, lambda x: bits_of(e, str(x)), lambda x: e._operand(x, line), bits_of(e, str(line.name)))
+    e.calls += len(calls)
+    return fresh + "; ".join(calls)
 
 
 def _less_one(e: Emitter, line: Line, i: int) -> str | None:
@@ -579,7 +624,8 @@ def _add_at(e: Emitter, line: Line, i: int) -> str | None:
     out = e.out(line, i, (x,))
     if out is None:
         return f"{line.name} = {x}.copy(); {line.name}[{e._index(line.params['index'])}] += {value}"
-    over = bool(e.prologue) and e.prologue[-1] == f"{out} = {x}"
+    same = str(line.name) in e.preplaced and e.preplaced.get(str(x)) == e.preplaced[str(line.name)]
+    over = same or (bool(e.prologue) and e.prologue[-1] == f"{out} = {x}")
     part = f"{out}_part"
     e.prologue.append(f"{part} = {out}[{e._index(line.params['index'])}]")
     add = e._function("add", "np.add")
@@ -587,8 +633,17 @@ def _add_at(e: Emitter, line: Line, i: int) -> str | None:
     return f"{first}{add}({part}, {value}, {part})"
 
 
+def _copy(e: Emitter, line: Line, i: int) -> str | None:
+    out = e.out(line, i)
+    e.calls += 1
+    if out is None:
+        return f"{line.name} = {line.operands[0]}.copy()"
+    return f"{e._function('copyto', 'np.copyto')}({out}, {line.operands[0]})"
+
+
 WRITERS: Mapping[str, Callable[[Emitter, Line, int], str | None]] = {
-    "matmul": _matmul, ADD_AT.name: _add_at, LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
+    "gate": _choose, "where": _choose, "matmul": _matmul, ADD_AT.name: _add_at, COPY.name: _copy, LESS_ONE.name: _less_one, PICK.name: _pick,
+    "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
 }
 
 
@@ -604,14 +659,19 @@ class Memory:
 
     def __call__(self, slot: int, shape: tuple[int, ...], dtype: Any) -> ndarray:
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        return self.blocks[slot][:size].view(dtype).reshape(shape)
+        return self.blocks[slot][:size].view(dtype).reshape(shape)  # type: ignore[no-any-return]
 
 
 def instantiate(code: Code, name: str) -> Callable[..., Any]:
     """The function, with memory of its own."""
-    space: dict[str, Any] = {"np": np, "allocate": Memory}
-    exec(compile(code.text, name, "exec"), space)  # noqa: S102 - our own text; users' objects come in by name only
-    return space["build"](**code.held)  # type: ignore[no-any-return]
+    space = {"np": np, "allocate": Memory, "in_blocks": in_blocks, "in_threads": in_threads}
+    return run_text(code.text, name, space)["build"](**code.held)  # type: ignore[no-any-return]
 
 
-__all__ = ["Code", "Emitter", "Memory", "instantiate"]
+def run_text(text: str, name: str, space: dict[str, Any]) -> dict[str, Any]:
+    """Define what a text of ours defines. It is printed from a program; users' objects come in by names we chose."""
+    exec(compile(text, name, "exec"), space)  # noqa: S102
+    return space
+
+
+__all__ = ["Code", "Emitter", "Memory", "instantiate", "run_text"]

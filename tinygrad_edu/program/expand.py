@@ -141,8 +141,11 @@ def _sigmoid_error(z: Any, y: Any) -> Any:
     return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
 
 
+_add_up: Any = np.add.reduce
+
+
 def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / reductions.count(x.shape, axis)
+    return _add_up(x, axis=axis, keepdims=keepdims) / reductions.count(x.shape, axis)
 
 
 def _softmax(x: Any, axis: Any) -> Any:
@@ -178,12 +181,12 @@ def _constant_power(x: Any, exponent: float) -> Any:
 def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     extra = x.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
-    out = np.add.reduce(x, axis=axes, keepdims=not extra)
+    out = _add_up(x, axis=axes, keepdims=not extra)
     return out if out.shape == shape else out.reshape(shape)
 
 
 def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return _add_up(x, axis=axis, keepdims=keepdims)
 
 
 def _cross_entropy(p: Any, y: Any) -> Any:
@@ -238,7 +241,7 @@ def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Na
     writer = Writer(line, fresh)
 
     def symbol(x: Any) -> Any:
-        return Symbol(x, *shape_of[x], writer) if isinstance(x, Name) else x
+        return Symbol(x, shape_of[x][0], shape_of[x][1], writer) if isinstance(x, Name) else x
 
     operands = [symbol(x) for x in line.operands]
     if not any(isinstance(x, Symbol) for x in operands) or any(x.size == 0 for x in operands if isinstance(x, Symbol)):

@@ -85,7 +85,7 @@ def _sums(program: Program, line_of: dict[str, Line], uses: dict[str, int]) -> l
 def gather_puts(program: Program) -> Program:
     """A sum of arrays that are zero but for a slice: every part is written, or added, into its slice of one array."""
     uses = uses_of(program)
-    line_of = {str(line.name): line for line in program.lines}
+    shapes, line_of = shapes_of(program), {str(line.name): line for line in program.lines}
     replaced: dict[str, list[Line]] = {}
     fresh = _Namer(program)
     for root, terms in _sums(program, line_of, uses):
@@ -93,7 +93,7 @@ def gather_puts(program: Program) -> Program:
         if not puts:
             continue
         others = [x for x in terms if not _is_put(x, line_of, uses)]
-        if any(isinstance(x, Name) and shapes_of_line(x, program, line_of) != root.shape for x in others if isinstance(x, Name)):
+        if any(shapes.get(x) != root.shape for x in others if isinstance(x, Name)):
             continue
         replaced[str(root.name)] = _gathered(root, puts, others, fresh)
     for line in program.lines:  # one put alone is written into its place too
@@ -104,14 +104,6 @@ def gather_puts(program: Program) -> Program:
     if not replaced:
         return program
     return with_lines(program, [new for line in program.lines for new in replaced.get(str(line.name), [line])])
-
-
-def shapes_of_line(x: Name, program: Program, line_of: dict[str, Line]) -> tuple[int, ...]:
-    """The shape of a value."""
-    if x in line_of:
-        return line_of[x].shape
-    found = next((i.shape for i in program.inputs if i.name == x), None)
-    return tuple(found) if found is not None else np.shape(program.constants[x])
 
 
 def _is_put(x: Any, line_of: dict[str, Line], uses: dict[str, int]) -> bool:
@@ -170,6 +162,7 @@ class _Stacks:
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.fresh = _Namer(program)
         self.of: dict[tuple[str, ...], Name] = {}  # values -> the array that holds them along its first axis
+        self.where: dict[str, tuple[Name, int]] = {}  # value -> the array that holds it, and its place there
         self.placed: set[str] = set()
         self.fixed = {str(name) for out in program.outputs.values() for name in names_in(out)}
         self.new: list[tuple[int, Line]] = []  # (position after which it comes, line)
@@ -178,6 +171,16 @@ class _Stacks:
                 self.placed |= {str(x) for x in line.operands}
                 if line.params["indices"] == tuple(range(len(line.operands))) and line.shape[0] == len(line.operands):
                     self.of[tuple(str(x) for x in line.operands)] = line.name
+                    self.where |= {str(x): (line.name, i) for i, x in enumerate(line.operands)}
+
+    def state(self) -> Any:
+        """What to go back to if a plan fails."""
+        return len(self.new), set(self.placed), dict(self.of), dict(self.where)
+
+    def restore(self, state: Any) -> None:
+        """Take back the lines that were added since."""
+        count, self.placed, self.of, self.where = state
+        del self.new[count:]
 
     def after(self, names: Sequence[Any]) -> int:
         """The position of the last line that makes one of these."""
@@ -200,8 +203,9 @@ class _Stacks:
         key = tuple(str(x) for x in names)
         if key in self.of:
             return self.of[key]
-        if key[::-1] in self.of:
-            return None
+        held = [self.where.get(x) for x in key]
+        if all(place is not None for place in held):
+            return self._rows([place for place in held if place is not None], key)
         lines = [self.line_of.get(x) for x in key]
         if all(line is not None and line.op is getitem for line in lines):
             return self._stack_of_parts([line for line in lines if line is not None], key)
@@ -220,23 +224,31 @@ class _Stacks:
         self.add(self.after(names), line)
         self.placed |= {str(x) for x in names}
         self.of[tuple(str(x) for x in names)] = name
+        self.where |= {str(x): (name, i) for i, x in enumerate(names)}
         return name
 
     def _stack_of_parts(self, lines: Sequence[Line], key: tuple[str, ...]) -> Any:
         """The same part of each of several values, or consecutive entries of one."""
         bases, indices = [line.operands[0] for line in lines], [line.params["index"] for line in lines]
-        if all(x == bases[0] for x in bases) and all(type(i) is int for i in indices):
-            first, n = indices[0], len(indices)
-            if indices == list(range(first, first + n)):
-                if n == self.shapes[bases[0]][0]:
-                    return bases[0]
-                return self._part(bases[0], slice(first, first + n), key)
+        if all(type(i) is int for i in indices):
+            return self._rows(list(zip(bases, indices, strict=True)), key)
         if all(repr(i) == repr(indices[0]) for i in indices) and is_basic(indices[0]) and len(set(bases)) == len(bases):
             whole = self.stack(bases)
             if isinstance(whole, Name):
                 index = indices[0] if type(indices[0]) is tuple else (indices[0],)
                 return self._part(whole, (slice(None), *index), key)
         return None
+
+    def _rows(self, places: Sequence[tuple[Name, int]], key: tuple[str, ...]) -> Any:
+        """Entries of one array, evenly spaced and in order."""
+        whole, first = places[0]
+        step = places[1][1] - first
+        if step < 1 or first < 0 or any(array != whole or i != first + t * step for t, (array, i) in enumerate(places)):
+            return None
+        if len(places) == self.shapes[whole][0]:
+            return whole
+        last = first + (len(places) - 1) * step + 1
+        return self._part(whole, slice(first, last) if step == 1 else slice(first, last, step), key)
 
     def _part(self, whole: Name, index: Any, key: tuple[str, ...]) -> Name:
         shape = np.broadcast_to(np.empty(()), self.shapes[whole])[index].shape
@@ -282,13 +294,17 @@ def join_products(program: Program) -> Program:
         position = max(stacks.position.get(str(root.name), -1) - 1, stacks.position[str(a)], stacks.position[str(g)])
         n = len(pairs)
         (rows, k), (_, m) = stacks.shapes[left[0]], stacks.shapes[right[0]]
-        tall = [stacks.add(position, Line(stacks.fresh("tall"), reshape, (x,), {"shape": (n * rows, width)}, (n * rows, width),
-                                          root.dtype, root.kind)) for x, width in ((a, k), (g, m))]
-        turned = stacks.add(position, Line(stacks.fresh("tall"), transpose, (tall[0],), {}, (k, n * rows), root.dtype, root.kind))
-        total: Any = stacks.add(position, Line(stacks.fresh("product"), matmul, (turned, tall[1]), {}, (k, m), root.dtype,
-                                               root.kind))
+
+        def add(letter: str, op: Primitive, operands: Any, shape: tuple[int, ...], root: Line = root,
+                at: int = position) -> Name:
+            params = {"shape": shape} if op is reshape else {}
+            return stacks.add(at, Line(stacks.fresh(letter), op, operands, params, shape, root.dtype, root.kind))
+
+        tall = [add("tall", reshape, (x,), (n * rows, width)) for x, width in ((a, k), (g, m))]
+        turned = add("tall", transpose, (tall[0],), (k, n * rows))
+        total = add("product", matmul, (turned, tall[1]), (k, m))
         for x in rest:
-            total = stacks.add(position, Line(stacks.fresh("sum"), ADD, (total, x), {}, root.shape, root.dtype, root.kind))
+            total = add("sum", ADD, (total, x), root.shape)
         by[str(root.name)] = total
         dropped.add(str(root.name))
     return _inserted(program, stacks, dropped, by) if by else program
@@ -423,7 +439,7 @@ def _batched_once(program: Program) -> Program:
         if latest >= earliest:
             continue
         ordered = _in_order(members, stacks)
-        before, placed_before = len(stacks.new), set(stacks.placed)
+        before = stacks.state()
         operands = []
         for column in zip(*[line.operands for line in ordered], strict=True):
             found = stacks.stack(column)
@@ -435,15 +451,11 @@ def _batched_once(program: Program) -> Program:
         shape = (len(ordered), *ordered[0].shape)
         if len(operands) < len(ordered[0].operands) or np.broadcast_shapes(
                 *[stacks.shapes[x] if isinstance(x, Name) else () for x in operands]) != shape:
-            del stacks.new[before:]
-            stacks.placed = placed_before
-            stacks.of = {k: v for k, v in stacks.of.items() if v in stacks.shapes and not _removed(v, stacks, program)}
+            stacks.restore(before)
             continue
         position = max(latest, *[stacks.position.get(str(x), -1) for x in operands if isinstance(x, Name)])
         if position >= earliest:
-            del stacks.new[before:]
-            stacks.placed = placed_before
-            stacks.of = {k: v for k, v in stacks.of.items() if not _removed(v, stacks, program)}
+            stacks.restore(before)
             continue
         model = ordered[0]
         whole = stacks.add(position, Line(stacks.fresh("all"), model.op, tuple(operands), {}, shape, model.dtype, model.kind))
@@ -453,12 +465,6 @@ def _batched_once(program: Program) -> Program:
             by[str(line.name)] = part
             dropped.add(str(line.name))
     return _inserted(program, stacks, dropped, by) if by else program
-
-
-def _removed(name: Name, stacks: _Stacks, program: Program) -> bool:
-    """Whether an array was to be made by a line that has been taken back."""
-    known = {str(line.name) for line in program.lines} | {str(line.name) for _, line in stacks.new}
-    return str(name) not in known and str(name) in stacks.line_of
 
 
 def _kind(line: Line, stacks: _Stacks) -> Any:
@@ -483,20 +489,21 @@ def _in_order(members: Sequence[Line], stacks: _Stacks) -> list[Line]:
         if not isinstance(x, Name):
             continue
         column = [line.operands[i] for line in members]
-        lines = [stacks.line_of.get(y) if isinstance(y, Name) else None for y in column]
-        if all(line is not None and line.op is getitem and type(line.params["index"]) is int for line in lines) and len(
-                {str(line.operands[0]) for line in lines if line is not None}) == 1:
-            return [m for _, m in sorted(zip([line.params["index"] for line in lines if line is not None], members, strict=True),
-                                         key=lambda pair: pair[0])]
+        found = [stacks.line_of.get(y) if isinstance(y, Name) else None for y in column]
+        parts = [line for line in found if line is not None and line.op is getitem and type(line.params["index"]) is int]
+        if len(parts) == len(members) and len({str(line.operands[0]) for line in parts}) == 1:
+            return _sorted_by([line.params["index"] for line in parts], members)
         if all(isinstance(y, Name) for y in column) and len(set(column)) == len(column):
             sources = [_base(y, stacks) for y in column]
-            order = next((key for key in stacks.of if set(key) == set(sources)), None)
-            if order is not None:
-                place = {name: k for k, name in enumerate(order)}
-                return [m for _, m in sorted(zip([place[s] for s in sources], members, strict=True), key=lambda pair: pair[0])]
-            return [m for _, m in sorted(zip([stacks.position.get(s, -1) for s in sources], members, strict=True),
-                                         key=lambda pair: pair[0])]
+            held = [stacks.where.get(s) for s in sources]
+            if all(place is not None for place in held) and len({place[0] for place in held if place is not None}) == 1:
+                return _sorted_by([place[1] for place in held if place is not None], members)
+            return _sorted_by([stacks.position.get(s, -1) for s in sources], members)
     return list(members)
+
+
+def _sorted_by(keys: Sequence[int], members: Sequence[Line]) -> list[Line]:
+    return [m for _, m in sorted(zip(keys, members, strict=True), key=lambda pair: pair[0])]
 
 
 def _base(x: str, stacks: _Stacks) -> str:
@@ -555,4 +562,32 @@ def _flat_sum(line: Line, shapes: dict[str, tuple[int, ...]], line_of: dict[str,
             Line(line.name, matmul, (names[2], names[1]), {}, (k, m), line.dtype, line.kind, line.named)]
 
 
-__all__ = ["ADD_AT", "PLACE", "batch_alike", "flat_products", "gather_puts", "join_products", "known_first"]
+COPY = Primitive("copy", np.array)
+
+
+def copied_weights(program: Program) -> Program:
+    """A transposed factor of many products is written out once: BLAS takes rows without gaps faster."""
+    shapes = shapes_of(program)
+    line_of = {str(line.name): line for line in program.lines}
+    count: dict[str, int] = {}
+    for line in program.lines:
+        if line.op is matmul and isinstance(line.operands[1], Name):
+            count[line.operands[1]] = count.get(line.operands[1], 0) + 1
+    fresh = _Namer(program)
+    copies: dict[str, Name] = {}
+    lines: list[Line] = []
+    for line in program.lines:
+        if line.op is matmul and isinstance(line.operands[1], Name):
+            b = line.operands[1]
+            turned = line_of.get(b)
+            if turned is not None and turned.op is transpose and count[b] > FEWEST and len(shapes[b]) == 2:
+                if b not in copies:
+                    copies[b] = fresh("rows")
+                    lines.append(Line(copies[b], COPY, (b,), {}, shapes[b], turned.dtype, line.kind))
+                line = replace(line, operands=(line.operands[0], copies[b]))
+        lines.append(line)
+    return with_lines(program, lines) if copies else program
+
+
+__all__ = ["ADD_AT", "COPY", "PLACE", "batch_alike", "copied_weights", "flat_products", "gather_puts", "join_products",
+           "known_first"]

@@ -18,6 +18,7 @@ from ..modes import recording
 from ..tensor import Tensor
 from .compiled import PASS_NAMES, Compiled, compiled, describe
 from .donate import matched
+from .emit import run_text
 from .guards import Guard, generators_around, guards_of, unchanged
 from .naming import argument_names
 from .program import Name, Program
@@ -39,7 +40,7 @@ class Jit:
     """A compiled function: call it like the one it was made of. See `jit`."""
 
     def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int] = (), donate: Any = (), copy: bool = True,
-                 without: Sequence[str] = (), check: bool = True, cache_size: int = 64) -> None:
+                 without: Sequence[str] = (), check: bool = True, cache_size: int = 64, threads: int | None = None) -> None:
         if not callable(f):
             raise TypeError(f"jit: give it a function, as in tg.jit(f); got {type(f).__name__}.")
         unknown = [name for name in without if name not in PASS_NAMES]
@@ -49,7 +50,10 @@ class Jit:
         self.f = f
         self.static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
         self.donate = (donate,) if isinstance(donate, (int, str)) else tuple(donate)
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise ValueError(f"jit: threads={threads!r} must be a number of threads, 1 for no other than the caller's.")
         self.copy, self.without, self.check, self.cache_size = copy, tuple(without), check, cache_size
+        self.threads = threads
         self.entries: OrderedDict[Any, Entry] = OrderedDict()
         self.latest: Callable[[tuple[Any, ...]], Any] = _miss
         self.hits = self.misses = 0
@@ -96,10 +100,10 @@ class Jit:
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             key = (*[("static", type(x), x) if i in self.static else describe(x) for i, x in enumerate(args)],
-                   *[(name, describe(x)) for name, x in sorted(kwargs.items())])
+                   *[(name, describe(x)) for name, x in kwargs.items()])
             hash(key)
         except TypeError as error:
-            raise TypeError(f"jit: an argument of {getattr(self.f, '__name__', 'f')} is neither an array nor hashable "
+            raise TypeError(f"jit: an argument of {self._title()} is neither an array nor hashable "
                             f"({error}). Static arguments (settings, functions, models) must be hashable.") from None
         return key
 
@@ -107,13 +111,13 @@ class Jit:
         f = self._with_static(args)
         around = generators_around(self.f)
         if around:
-            raise TraceError(f"jit: {getattr(self.f, '__name__', 'f')} draws from {around[0]}, a generator it was not given, so "
-                             "every call would repeat the first call's draws. Make it an argument: f(..., rng).")
+            raise TraceError(f"jit: {self._title()} draws from {around[0]}, a generator it was not given, "
+                             "so every call would repeat the first call's draws. Make it an argument: f(..., rng).")
         before = [_generator_state(x) for x in flatten((args, kwargs))[0]]
         recorded = record(f, self._dynamic_args(args), kwargs)
         if self.check:
-            _check_again(f, self._dynamic_args(args), kwargs, recorded, before, getattr(self.f, "__name__", "f"))
-        made = compiled(recorded, self.without, self._donated(recorded, args, kwargs), self.copy)
+            _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
+        made = compiled(recorded, self.without, self._donated(recorded, args, kwargs), self.copy, self.threads)
         captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
         entry = Entry(self, recorded, made, guards_of(self.f, captured), args, kwargs)
         return entry, recorded.rebuild(recorded.results)
@@ -132,9 +136,12 @@ class Jit:
         wanted = [titles[d] if isinstance(d, int) and -len(titles) <= d < len(titles) else d for d in self.donate]
         for title in wanted:
             if title not in parts:
-                raise ValueError(f"jit: donate names {title!r}, which is no argument of {getattr(self.f, '__name__', 'f')} "
+                raise ValueError(f"jit: donate names {title!r}, which is no argument of {self._title()} "
                                  f"({', '.join(parts)}).")
         return matched([parts[title] for title in wanted], recorded.program, recorded.rebuild, wanted)
+
+    def _title(self) -> str:
+        return getattr(self.f, "__name__", type(self.f).__name__)
 
     def _dynamic_args(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(x for i, x in enumerate(args) if i not in self.static)
@@ -155,7 +162,8 @@ class Jit:
 
     def _newest(self) -> Entry:
         if not self.entries:
-            raise TraceError(f"{getattr(self.f, '__name__', 'f')} has not been called yet, so nothing is compiled. Call it once.")
+            raise TraceError(f"{self._title()} has not been called yet, so nothing is compiled. "
+                             "Call it once.")
         return next(reversed(self.entries.values()))
 
     @property
@@ -239,7 +247,8 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
     def visit(x: Any, name: str, static: bool) -> bool:
         kind = type(x)
         if static or not (is_dynamic(x) or kind in (tuple, list, dict)):
-            checks.append(f"if {name} is not {hold(x)} and (type({name}) is not {hold(kind)} or {name} != {hold(x)}): return MISS")
+            was = hold(x)
+            checks.append(f"if {name} is not {was} and (type({name}) is not {hold(kind)} or {name} != {was}): return MISS")
         elif kind is ndarray and x.dtype.isnative:
             checks.append(f"if type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not "
                           f"{hold(x.dtype)}: return MISS")
@@ -265,7 +274,8 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
         return True
 
     names = [f"a{i}" for i in range(len(args))]
-    if not all([visit(x, name, i in entry.owner.static) for i, (x, name) in enumerate(zip(args, names, strict=True))]):
+    known = [visit(x, name, i in entry.owner.static) for i, (x, name) in enumerate(zip(args, names, strict=True))]
+    if not all(known):
         return _miss
     count = len(recorded.results)
     lines = ["def enter(args):", f"    if len(args) != {len(args)}: return MISS"]
@@ -282,8 +292,7 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
               "    free.append(step)", "    owner.hits += 1", f"    return {nest if nest is not None else 'rebuild(results)'}"]
     space = {"MISS": MISS, "ndarray": ndarray, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
              "unchanged": unchanged, "guards": entry.guards, "rebuild": entry.rebuild, "owner": entry.owner, **held}
-    exec("\n".join(lines), space)  # noqa: S102 - our own text: names we chose, shapes, and the keys of dicts by repr
-    return space["enter"]  # type: ignore[return-value]
+    return run_text("\n".join(lines), "<jit entry>", space)["enter"]  # type: ignore[no-any-return]
 
 
 def _nest(recorded: Recorded) -> str | None:
@@ -338,8 +347,8 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
             continue  # it checks its arguments: then on the same numbers
     difference = _difference(recorded.program, again.program) if again is not None else None
     if difference is not None:
-        raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything but "
-                         "the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
+        raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything "
+                         "but the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
                          "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself.")
 
 
@@ -402,7 +411,7 @@ def _difference(a: Program, b: Program) -> str | None:
 
 
 def _who_uses(program: Program, name: str) -> str:
-    line = next((line for line in program.lines if name in line.uses()), None)
+    line = next((line for line in program.lines if name in set(line.uses())), None)
     return f"used by {line.op.name} for {line.name}" if line is not None else "a result"
 
 
@@ -410,7 +419,7 @@ def _who_uses(program: Program, name: str) -> str:
 
 
 def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int] = (), donate: Any = (), copy: bool = True,
-        without: Sequence[str] = (), check: bool = True, cache_size: int = 64) -> Any:
+        without: Sequence[str] = (), check: bool = True, cache_size: int = 64, threads: int | None = None) -> Any:
     """Compile a function: recorded on its first call, it runs as straight-line NumPy from then on.
 
     The first call's result comes from recording. Later calls with arrays of the same shapes and dtypes, and the same other
@@ -430,6 +439,8 @@ def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int]
     without : names of passes to leave out.
     check : False saves the second recording.
     cache_size : how many signatures are kept, the least recently used dropped.
+    threads : how many threads may share entrywise work on arrays of a megabyte and more; the numbers are the same for any
+        number of them. Default: as TINYGRAD_EDU_THREADS says, else one for each processor, four at most.
 
     Raises TraceError where f decides by a value, or does something that a recording would freeze.
 
@@ -440,8 +451,8 @@ def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int]
     >>> cost(np.ones((1, 2)), np.zeros((2, 3)))
     np.float64(0.0)
     >>> print(cost(np.ones((1, 2)), np.ones((2, 3))), cost.cache_info().hits)
-    2.78804874999...  1
+    2.788047525440507 1
     """
     if f is None:
-        return lambda g: Jit(g, static_argnums, donate, copy, without, check, cache_size)
-    return Jit(f, static_argnums, donate, copy, without, check, cache_size)
+        return lambda g: Jit(g, static_argnums, donate, copy, without, check, cache_size, threads)
+    return Jit(f, static_argnums, donate, copy, without, check, cache_size, threads)

@@ -22,7 +22,7 @@ from ..modes import always_record
 from ..tensor import Primitive, Tensor, leaf
 from .naming import Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
-from .traced import Traced, as_primitive, origin, traced
+from .traced import Traced, arrays_in, as_primitive, note, origin, traced
 
 # ---------------------------------------------------------------- random draws
 
@@ -110,9 +110,10 @@ class Recording:
             given.append(held)
         call_args, call_kwargs = rebuild(given)
         self.watch = Watch(code_of(f)) if watch_names else None
-        with always_record(), modes.tracing(_note), np.errstate(all="ignore"), _on(self.watch):
+        with always_record(), modes.tracing(note), np.errstate(all="ignore"), _on(self.watch):
             result = f(*call_args, **call_kwargs)
         self.results: list[Any]
+        self.rebuild: Callable[[Sequence[Any]], Any]
         self.results, self.rebuild = ([result], _first) if type(result) is Tensor else flatten(result)
 
     def _input(self, x: Any, single: bool) -> Any:
@@ -243,7 +244,7 @@ class Recording:
             if type(source) is Traced:
                 needs = [source] if self._known(source) is None else []
             else:
-                needs = [y for y in _arrays_in((source[1], source[2])) if self._known(y) is None and y.source is not None]
+                needs = [y for y in arrays_in((source[1], source[2])) if self._known(y) is None and y.source is not None]
                 if isinstance(source[0], Primitive) and source[0].kind == "draw":
                     earlier = [y for y in self.draws[: _position(self.draws, here)] if self._known(y) is None]
                     needs = earlier[-1:] or needs
@@ -293,30 +294,8 @@ class _Static:
         return repr(self.value)
 
 
-def _arrays_in(x: Any) -> Iterator[Traced]:
-    """The traced arrays in the operands of a NumPy call."""
-    if type(x) is Tensor:
-        x = x.value
-    if isinstance(x, ndarray):
-        found = origin(x)
-        if found is not None:
-            yield found
-    elif isinstance(x, (tuple, list)):
-        for item in x:
-            yield from _arrays_in(item)
-    elif isinstance(x, dict):
-        yield from _arrays_in(tuple(x.values()))
-
-
 def _position(items: Sequence[Any], x: Any) -> int:
     return next((i for i, item in enumerate(items) if item is x), len(items))
-
-
-def _note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
-    """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
-    if type(y) is Traced or not isinstance(y, (ndarray, np.generic)):
-        return y
-    return traced(y, (op, args, params)) if any(True for _ in _arrays_in((args, params))) else y
 
 
 @contextmanager
@@ -353,7 +332,12 @@ def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> from tinygrad_edu.program.record import record
-    >>> print(record(tg.grad(lambda x: np.sum(x * x)), (np.ones(3),), {}).program)
+    >>> print(record(tg.grad(lambda x: np.sum(np.exp(x))), (np.ones(3),), {}).program)
+    grad_lambda(x):
+        x_2 = identity(x)
+        t1 = exp(x_2)
+        t2 = multiply(1.0, t1)
+        return result0 = t2
     """
     return Recording(f, args, kwargs, watch_names).recorded()
 

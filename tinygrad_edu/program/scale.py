@@ -44,12 +44,12 @@ def scale_early(program: Program) -> Program:
     shapes = shapes_of(program)
     users: dict[str, list[Line]] = {}
     for line in program.lines:
-        for name in dict.fromkeys(line.uses()):
-            users.setdefault(name, []).append(line)
+        for used in dict.fromkeys(line.uses()):
+            users.setdefault(used, []).append(line)
     fixed = {str(name) for out in program.outputs.values() for name in names_in(out)}
     fixed |= {str(u.value) for u in program.updates}
-    line_of = {line.name: line for line in program.lines}
-    position = {line.name: i for i, line in enumerate(program.lines)}
+    line_of = {str(line.name): line for line in program.lines}
+    position = {str(line.name): i for i, line in enumerate(program.lines)}
 
     demand: dict[str, Any] = {}  # value -> the scalar that everything made of it is multiplied by
     gone: set[str] = set()  # scale lines that become what they scaled
@@ -128,7 +128,7 @@ def _demanded(line: Line, using: Any, demand: dict[str, Any], shapes: dict[str, 
 def _operands_that_carry(line: Line, demand: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> list[str] | None:
     if line.op.name not in _TOGETHER:
         return None
-    return [x if isinstance(x, Name) else Name("") for x in line.operands]
+    return [str(x) if isinstance(x, Name) else "" for x in line.operands]
 
 
 def _scaled_by_operands(line: Line, demand: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from .. import modes
 from ..backprop import Graph, pull_recorded, seed
 from ..calculus import flatten
 from ..errors import GradientError, NamesError, user_frame, variable_names
@@ -22,7 +23,7 @@ from ..tensor import Tensor, constant, leaf, next_id
 from .naming import Names, Watch, argument_names, arrays_around, as_identifier, code_of, leaf_names, title_of
 from .passes import tidied
 from .program import Input, Line, Name, Program, names_in
-from .traced import Traced, as_primitive, origin, traced
+from .traced import Traced, as_primitive, note, origin, traced
 
 # ---------------------------------------------------------------- tracing
 
@@ -100,7 +101,7 @@ class _Tracing:
         if code is not None and own is None:
             self.arrays |= arrays_around(f, code)
         self.watch = Watch(code)
-        with always_record(), np.errstate(all="ignore"):
+        with always_record(), modes.tracing(note), np.errstate(all="ignore"):
             call = rebuild(every)
             if own is None:
                 with self.watch.on():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -176,3 +176,25 @@ def as_primitive(function: Any) -> Primitive:
     if isinstance(owner, np.ufunc):
         name = f"{owner.__name__}.{name}"
     return Primitive(name, function)
+
+
+def arrays_in(x: Any) -> Iterator[Traced]:
+    """The traced arrays in the operands of a NumPy call."""
+    if type(x) is Tensor:
+        x = x.value
+    if isinstance(x, ndarray):
+        found = origin(x)
+        if found is not None:
+            yield found
+    elif isinstance(x, (tuple, list)):
+        for item in x:
+            yield from arrays_in(item)
+    elif isinstance(x, dict):
+        yield from arrays_in(tuple(x.values()))
+
+
+def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
+    """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
+    if type(y) is Traced or not isinstance(y, (ndarray, np.generic)):
+        return y
+    return traced(y, (op, args, params)) if any(True for _ in arrays_in((args, params))) else y
