@@ -331,5 +331,24 @@ def test_refusals_name_the_namespace() -> None:
         np.fft.fft(t)
 
 
+def test_float32_stays_as_numpy_keeps_it() -> None:
+    x = np.array([1.5, 2.5], np.float32)
+    for call in (lambda x: np.linspace(x, 2, 3), lambda x: np.linspace(x[0], 2.0, 3),
+                 lambda x: np.polyval(np.float32([1, 2]), x),
+                 lambda x: np.piecewise(x, [np.array([True, False])], [np.exp, 5.0]), lambda x: np.convolve(x, x),
+                 lambda x: np.trapezoid(x), lambda x: np.unwrap(x * 9), lambda x: np.ldexp(x, 3),
+                 lambda x: np.modf(x)[0], lambda x: np.frexp(x)[0], lambda x: np.unique(x), lambda x: np.ediff1d(x)):
+        found, wanted = call(Tensor(x)), call(x)
+        assert found.dtype == wanted.dtype == np.float32
+        np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
+
+
+def test_the_parts_of_infinities() -> None:
+    x = np.array([np.inf, -np.inf, np.nan, 5e-324, 0.0])
+    for function in (np.modf, np.frexp):
+        for found, wanted in zip(function(Tensor(x)), function(x), strict=True):
+            np.testing.assert_array_equal(found.numpy() if isinstance(found, Tensor) else found, wanted)
+
+
 def test_the_divmod_operator_records() -> None:
     assert tg.grad(lambda x: sum(divmod(x, 2.0)))(3.5) == 1.0

@@ -15,12 +15,12 @@ import numpy as np
 from ..errors import ShapeError, UnsupportedError
 from ..tensor import Tensor
 from .arranging import append, concatenate, diag, flip, roll, split, stack
-from .inputs import Axis, as_array, axes_of, one_axis, value_of
+from .inputs import Axis, as_array, axes_of, one_axis, operand, value_of
 from .pointwise import divide, floor_divide, multiply, power, remainder, subtract, trunc, where
 from .products import matmul
 from .reductions import cumprod, cumsum, sum
 from .selecting import getitem, sliding_window_view, take
-from .shapes import copy, expand_dims, moveaxis, ravel, reshape
+from .shapes import astype, copy, expand_dims, moveaxis, ravel, reshape
 
 __all__: list[str] = []
 
@@ -33,7 +33,8 @@ def _divmod(a: Any, b: Any) -> Any:
 
 def _modf(x: Any) -> Any:
     whole = trunc(x)
-    return subtract(x, whole), whole
+    finite = np.logical_not(np.isinf(value_of(x)))  # of ∞, the fraction is 0
+    return subtract(where(finite, x, 0.0), where(finite, whole, 0.0)), whole
 
 
 def _ldexp(x: Any, exponent: Any) -> Any:
@@ -159,13 +160,13 @@ def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 
 def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: int = 0) -> Any:
-    start, stop = as_array(start, "linspace"), as_array(stop, "linspace")
+    start, stop = operand(start, "linspace"), operand(stop, "linspace")
+    dtype = np.result_type(1.0, *[x.dtype if hasattr(x, "dtype") else x for x in (start, stop)])
+    start, stop = (astype(x, dtype) if type(x) is Tensor else np.asarray(x, dtype)[()] for x in (start, stop))
     steps = num - 1 if endpoint else num
     at = np.arange(num) / builtins.max(steps, 1)
     ndim = builtins.max(start.ndim, stop.ndim)
-    at = at.reshape((-1,) + (1,) * ndim)
-    kinds = [x.dtype for x in (start, stop) if x.dtype.kind == "f"]
-    at = at.astype(np.result_type(*kinds))
+    at = at.reshape((-1,) + (1,) * ndim).astype(dtype)
     y = start * (1 - at) + stop * at  # weights of the ends, so that both ends are exact
     return moveaxis(y, 0, axis) if axis % (ndim + 1) else y
 
@@ -232,7 +233,8 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
             part = getitem(ravel(x), index)
             value = as_array(piece(part, *args, **kw) if callable(piece) else piece)
             places.append(index)
-            values.append(value if value.shape == (index.size,) else value + np.zeros(index.size, x.dtype))
+            value = value if value.shape == (index.size,) else value + np.zeros(index.size, x.dtype)
+            values.append(astype(value, x.dtype) if type(value) is Tensor else np.asarray(value, x.dtype))
     order = np.argsort(np.concatenate(places)) if places else np.zeros(0, int)
     return reshape(getitem(concatenate(values), order), x.shape) if places else copy(x)
 

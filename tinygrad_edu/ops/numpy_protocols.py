@@ -228,6 +228,8 @@ def _reduceat(ufunc: Any, x: Any, indices: Any, axis: int = 0, **kwargs: Any) ->
     """Reductions of x[i:j] for neighbours i, j of the indices; x[i] where j is not beyond i."""
     (x,) = _with_dtype(f"{ufunc.__name__}.reduceat", (x,), kwargs)
     _refuse_keywords(f"{ufunc.__name__}.reduceat", {k: v for k, v in kwargs.items() if v is not None})
+    if axis is None:
+        raise UnsupportedError(f"np.{ufunc.__name__}.reduceat: axis=None cannot be recorded. Give one axis.")
     x, starts = as_array(x), [int(i) for i in np.ravel(value_of(indices))]
     at = one_axis(x, axis, "reduceat")
     before, n = (slice(None),) * at, x.shape[at]
