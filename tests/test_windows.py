@@ -322,6 +322,9 @@ def test_ties_in_a_window_share_the_gradient() -> None:
 def test_padding_is_never_the_largest_and_nan_stays() -> None:
     x = np.full((1, 1, 3, 3), -5.0)
     np.testing.assert_array_equal(tg.max_pool2d(x, 3, 1, 1), x)
+    lowest = np.full((1, 1, 2, 2), -np.inf)
+    shares = tg.vjp(lambda x: tg.max_pool2d(x, 3, 1, 1), lowest)[1](np.ones((1, 1, 2, 2)))[0]
+    np.testing.assert_array_equal(shares, np.ones((1, 1, 2, 2)))
     x[0, 0, 0, 0] = np.nan
     assert np.isnan(tg.max_pool2d(x, 2, 1)[0, 0]).tolist() == [[True, False], [False, False]]
 

@@ -268,7 +268,7 @@ def _share_of_windows(g: Any, y: Any, x: Any, kernel: Shape, stride: Shape, befo
                       size: Shape) -> Any:
     windows = Windows(x.shape[0], kernel, size, stride, before, dilation)
     shape = x.shape[2:]
-    x = windows.padded(x, x.dtype, -math.inf)
+    x = windows.padded(x, x.dtype, math.nan)  # which ties with nothing
     hits, count = _ties(windows.laid_out(y, x.dtype), x, windows)
     g = _shared(windows.laid_out(g, g.dtype), count)
     apart = all((k - 1) * d < s for k, d, s in zip(kernel, dilation, stride, strict=True))
@@ -287,7 +287,7 @@ def _share_of_windows(g: Any, y: Any, x: Any, kernel: Shape, stride: Shape, befo
 def _mean_of_ties(t: Any, y: Any, x: Any, kernel: Shape, stride: Shape, before: Shape, dilation: Shape,
                   size: Shape) -> Any:
     windows = Windows(x.shape[0], kernel, size, stride, before, dilation)
-    x, t = windows.padded(x, x.dtype, -math.inf), windows.padded(t, t.dtype)
+    x, t = windows.padded(x, x.dtype, math.nan), windows.padded(t, t.dtype)
     hits, count = _ties(windows.laid_out(y, x.dtype), x, windows)
     total, met = np.zeros(count.shape, t.dtype), windows.over(t)
     for place, hit in zip(windows.places(), hits, strict=True):

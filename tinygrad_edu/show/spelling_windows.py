@@ -142,7 +142,7 @@ def \0max_pool\0(x, kernel, stride, before, dilation, size):
     "hits": '''\
 def \0hits\0(best, x, kernel, stride, before, dilation, size):
     """At each place of the kernel, which entries equal the largest of their window; and how many there are in each window."""
-    x = \0padded\0(x, kernel, size, stride, before, dilation, -np.inf)
+    x = \0padded\0(x, kernel, size, stride, before, dilation, np.nan)  # which ties with nothing
     found = [x[\0windows_at\0(place, size, stride, dilation)] == best for place in np.ndindex(*kernel)]
     return found, np.sum(found, axis=0).astype(best.dtype)
 ''',
