@@ -6,6 +6,7 @@ pass says so.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..rules import pointwise
+from ..rules.products import matmul
+from ..rules.shapes import reshape
 from .expand import LESS_ONE, ufunc_of
 from .program import Line, Name, Program, names_in, renamed
 from .traced import as_primitive
@@ -211,7 +214,70 @@ def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> 
 _RULES: tuple[Callable[..., Any], ...] = (_of_one, _signs, _factors, _less_one_hot, _turned_twice)
 
 
-# ---------------------------------------------------------------- numbers from arrays
+# ---------------------------------------------------------------- sums
 
-__all__ = ["as_primitive", "dtypes_of", "is_entrywise", "reworded", "shapes_of", "simplify", "spread_late", "uses_of",
-           "with_lines"]
+LONGEST_SUM = {np.dtype(np.float32): 4096, np.dtype(np.float64): 65536}  # entries, so that BLAS loses no digits to NumPy
+
+
+def sums_as_products(program: Program) -> Program:
+    """Σ x as x · (1, ..., 1), and Σ a ⊙ b as a · b: BLAS adds twice as fast as NumPy, in another order."""
+    shapes, dtypes = shapes_of(program), dtypes_of(program)
+    line_of = {line.name: line for line in program.lines}
+    uses = uses_of(program)
+    taken = {*shapes}
+    constants = dict(program.constants)
+    ones: dict[Any, Name] = {}
+
+    def fresh(wanted: str) -> Name:
+        name, k = wanted, 2
+        while name in taken:
+            name, k = f"{wanted}_{k}", k + 1
+        taken.add(name)
+        return Name(name)
+
+    def ones_of(shape: tuple[int, ...], dtype: Any) -> Name:
+        key = (shape, np.dtype(dtype))
+        if key not in ones:
+            ones[key] = fresh("ones" + "x".join(map(str, shape)))
+            constants[ones[key]] = np.ones(shape, dtype)
+            constants[ones[key]].flags.writeable = False
+        return ones[key]
+
+    lines: list[Line] = []
+    for line in program.lines:
+        x = line.operands[0] if line.op.name == "add.reduce" else None
+        if not isinstance(x, Name) or np.dtype(line.dtype) not in LONGEST_SUM or dtypes[x] != line.dtype:
+            lines.append(line)
+            continue
+        shape, axis, keep = shapes[x], line.params.get("axis"), line.params.get("keepdims", False)
+        axis = tuple(range(len(shape))) if axis is None else axis
+        inner = line_of.get(x)
+        if len(shape) == 2 and axis == (1,) and 1 < shape[1] <= LONGEST_SUM[np.dtype(line.dtype)]:
+            operands: tuple[Any, ...] = (x, ones_of((shape[1], 1) if keep else (shape[1],), line.dtype))
+        elif len(shape) == 2 and axis == (0,) and 1 < shape[0] <= LONGEST_SUM[np.dtype(line.dtype)]:
+            operands = (ones_of((1, shape[0]) if keep else (shape[0],), line.dtype), x)
+        elif len(axis) == len(shape) and not keep and inner is not None and 1 < (n := math.prod(shape)) <= LONGEST_SUM[
+                np.dtype(line.dtype)]:
+            a, b = (x, None)
+            if inner.op is MULTIPLY and uses[x] == 1 and all(
+                    isinstance(y, Name) and shapes[y] == shape and dtypes[y] == line.dtype for y in inner.operands):
+                a, b = inner.operands
+            flat = []
+            for y in (a, b):
+                if y is None:
+                    flat.append(ones_of((n,), line.dtype))
+                elif len(shape) == 1:
+                    flat.append(y)
+                else:
+                    flat.append(fresh("flat"))
+                    lines.append(Line(flat[-1], reshape, (y,), {"shape": (n,)}, (n,), line.dtype, line.kind))
+            operands = tuple(flat)
+        else:
+            lines.append(line)
+            continue
+        lines.append(replace(line, op=matmul, operands=operands, params={}))
+    return replace(with_lines(program, lines), constants=constants, derived=program.derived | {str(n) for n in ones.values()})
+
+
+__all__ = ["as_primitive", "dtypes_of", "is_entrywise", "reworded", "shapes_of", "simplify", "spread_late",
+           "sums_as_products", "uses_of", "with_lines"]

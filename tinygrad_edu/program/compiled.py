@@ -14,7 +14,7 @@ from numpy import ndarray
 from ..containers import flatten, opened, structure
 from ..tensor import Tensor
 from . import passes
-from .algebra import simplify, spread_late
+from .algebra import simplify, spread_late, sums_as_products
 from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
@@ -48,6 +48,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
 # Those that see a whole training step, update included.
 LATER: tuple[tuple[str, Pass, bool], ...] = (
     ("scale_early", scale_early, True),
+    ("sums_as_products", sums_as_products, True),
 )
 PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + ["flatten", "fuse", "plan_memory"]))
 

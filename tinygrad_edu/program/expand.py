@@ -138,7 +138,7 @@ def _cross_entropy_logits(z: Any, y: Any) -> Any:
 def _sigmoid_error(z: Any, y: Any) -> Any:
     """σ(z) − y, from the exp(−|z|) that the cross-entropy itself has computed."""
     e = np.exp(-np.absolute(z))
-    return (np.maximum(e, z >= 0) - y - y * e) / (e + 1)
+    return (np.exp(np.minimum(z, 0)) - y - y * e) / (e + 1)
 
 
 _add_up: Any = np.add.reduce
