@@ -392,7 +392,7 @@ NUMPY_NAMES: dict[str, bool] = {}
 
 def fill() -> None:
     """Import what fills the table."""
-    from . import table, table_networks  # noqa: F401
+    from . import table, table_linear, table_networks, table_selecting  # noqa: F401
 
 
 def generate(seed: int, names: Sequence[str] | None = None) -> Program:

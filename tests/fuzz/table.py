@@ -749,6 +749,7 @@ NUMPY_NAMES.update(dict.fromkeys(("astype", "matrix_transpose_"), False))
 OUTSIDE: dict[str, str] = {
     **dict.fromkeys(("all", "any", "argmax", "argmin", "argsort", "equal", "greater", "greater_equal", "isfinite", "isinf",
                      "isnan", "less", "less_equal", "not_equal"), "no derivative by nature; lines use them inside"),
+    **dict.fromkeys(("searchsorted", "digitize"), "no derivative by nature"),
     **dict.fromkeys(("ones", "zeros", "ones_like", "zeros_like", "one_hot"), "constants"),
 }
 

@@ -13,7 +13,7 @@ from .arranging import concatenate
 from .inputs import Axis, as_array, axes_of, floating, one_axis, operand, value_of
 from .pointwise import greater, greater_equal, isnan, less, remainder, where
 from .selecting import getitem, take
-from .shapes import broadcast_to, reshape
+from .shapes import astype, broadcast_to, reshape
 
 __all__ = ["diff", "gradient", "interp"]
 
@@ -91,7 +91,7 @@ def gradient(f: Any, *varargs: Any, axis: Axis = None, edge_order: int = 1) -> A
                 h = steps[0]
             else:
                 h = reshape(steps, tuple(size - 1 if j == i else 1 for j in range(f.ndim)))
-        found.append(_slopes(f, i, h, edge_order))
+        found.append(astype(_slopes(f, i, h, edge_order), f.dtype))  # NumPy's: the coordinates do not widen it
     return found[0] if len(found) == 1 else tuple(found)
 
 

@@ -15,7 +15,7 @@ from .assignment import assign
 from .inputs import as_array, one_axis, operand, value_of
 from .pointwise import where
 from .selecting import getitem, take, take_along_axis
-from .shapes import broadcast_to, expand_dims, moveaxis, ravel
+from .shapes import astype, broadcast_to, expand_dims, moveaxis, ravel
 
 __all__ = [
     "delete", "digitize", "insert", "partition", "put_along_axis", "scatter", "scatter_add", "searchsorted", "select", "topk",
@@ -160,7 +160,7 @@ def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Any:
     added = as_array(_source(src, chosen.shape, "scatter_add"))
     if added.shape != chosen.shape:
         added = broadcast_to(added, chosen.shape)
-    if type(added) is not Tensor and added.dtype.kind != "f":
+    if type(added) is not Tensor:  # as np.add.at: x keeps its type
         added = added.astype(x.dtype)
     return x + indexing.scatter(added, index=places, shape=tuple(x.shape))
 
@@ -226,6 +226,8 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     Tensor([1., 9., 2.])
     """
     x, values = as_array(x, "insert"), as_array(values, "insert")
+    if x.dtype.kind == "f":  # as NumPy: x keeps its type
+        values = astype(values, x.dtype)
     if axis is None:
         x, axis = ravel(x), 0
     i = one_axis(x, axis, "insert")

@@ -56,7 +56,8 @@ def examples_of(program: Program, shapes: dict[str, tuple[int, ...]]) -> Example
         ndim = len(shapes[first])
         if op in ("mean", "sum"):
             axes = line.params.get("axis")
-            axes = tuple(range(ndim)) if axes is None else tuple(i % ndim for i in axes)
+            axes = range(ndim) if axes is None else (axes,) if isinstance(axes, int) else axes
+            axes = tuple(i % ndim for i in axes)
             axes = tuple(i for i in axes if shapes[first][i] > 1)
             found.append((first, axes, math.prod(shapes[first][i] for i in axes) if op == "mean" else 0))
         elif op == "matmul" and len(large) == 2:
