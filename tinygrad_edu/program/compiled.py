@@ -19,10 +19,12 @@ from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
 from .fuse import fuse
-from .gather import batch_alike, copied_weights, flat_products, gather_puts, join_products, known_first
+from .gather import batch_alike, copied_weights, flat_products, gather_puts, join_products, known_first, whole_again
 from .program import Name, Program
 from .record import Recorded
+from .scalars import scalar_code
 from .scale import scale_early
+from .workers import threads_allowed
 
 Pass = Callable[[Program], Program]
 
@@ -40,6 +42,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("known_first", known_first, True),
     ("join_products", join_products, True),
     ("batch_alike", batch_alike, False),
+    ("whole_again", whole_again, False),
     ("flat_products", flat_products, True),
     ("copied_weights", copied_weights, False),
     ("share", passes.share, False),
@@ -50,7 +53,8 @@ LATER: tuple[tuple[str, Pass, bool], ...] = (
     ("scale_early", scale_early, True),
     ("sums_as_products", sums_as_products, True),
 )
-PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + ["flatten", "fuse", "plan_memory"]))
+PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + [
+    "flatten", "fuse", "plan_memory", "scalars", "loops"]))
 
 
 def optimised(program: Program, without: Iterable[str] = ()) -> Program:
@@ -83,8 +87,11 @@ _count = 0
 def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[Sequence[tuple[Name, str]]] = (),
              copy: bool = True, threads: int | None = None) -> Compiled:
     """Make a recording into code, and the code into a function."""
-    global _count
     start = time.perf_counter()
+    if not donated and "scalars" not in without:
+        numbers = scalar_code(recorded.program, without)
+        if numbers is not None:
+            return _as_compiled(recorded.program, numbers, start)
     program = optimised(recorded.program, without)
     if donated:
         program = passes.drop_unused(passes.share(flattened(program, donated, "flatten" not in without)))
@@ -93,7 +100,12 @@ def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[
             program = step(program)
     if "fuse" not in without:
         program = fuse(program, threads)
-    code = Emitter(program, "plan_memory" not in without, copy).code()
+    emitter = Emitter(program, "plan_memory" not in without, copy, threads or threads_allowed())
+    return _as_compiled(program, emitter.code(), start)
+
+
+def _as_compiled(program: Program, code: Code, start: float) -> Compiled:
+    global _count
     _count += 1
     name = f"<jit {program.name} {_count}>"
     linecache.cache[name] = (len(code.text), None, code.text.splitlines(keepends=True), name)
@@ -106,10 +118,13 @@ class Instances:
 
     def __init__(self, code: Code, name: str) -> None:
         self.code, self.name = code, name
-        self.free: list[Callable[..., Any]] = [instantiate(code, name)]
+        self.first = instantiate(code, name)
+        self.free: list[Callable[..., Any]] = [self.first]
 
     def another(self) -> Callable[..., Any]:
-        """One more instance, for a call that finds all others busy."""
+        """One more instance, for a call that finds all others busy; the same, where it has no memory."""
+        if self.code.stateless:
+            return self.first
         return instantiate(self.code, self.name)
 
     def __call__(self, *arrays: Any) -> Any:

@@ -17,7 +17,8 @@ from numpy import ndarray
 
 from ..rules.indexing import is_basic
 from .algebra import dtypes_of, shapes_of, uses_of
-from .blocks import bits_of, choice, chosen, in_blocks, inner_lines, part_writes_over, write_region
+from .big_products import OneThreadEach, SplitProduct, way_to_split, worth_splitting
+from .blocks import aligned, bits_of, choice, chosen, in_blocks, inner_lines, part_writes_over, write_region
 from .donate import FLAT
 from .expand import LESS_ONE, PICK, ufunc_of
 from .fuse import BLOCKED, PART
@@ -44,14 +45,15 @@ class Code:
     memory: int
     unplanned: int
     calls: int
+    stateless: bool = False  # whether one step serves any number of threads at once
 
 
 class Emitter:
     """One program on its way to source."""
 
-    def __init__(self, program: Program, plan_memory: bool = True, copy: bool = True) -> None:
+    def __init__(self, program: Program, plan_memory: bool = True, copy: bool = True, threads: int = 1) -> None:
         self.program = program = _updates_last(program)
-        self.plan_memory, self.copy = plan_memory, copy
+        self.plan_memory, self.copy, self.threads = plan_memory, copy, threads
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
         self.held: dict[str, Any] = {str(name): value for name, value in program.constants.items()}
@@ -69,13 +71,16 @@ class Emitter:
             self.dtypes[flat.name] = np.dtype(flat.dtype)
         self.taken |= {str(flat.name) for flat in program.flats} | {f"{name}_given" for name in self.owned}
         self.uses = uses_of(program)
+        self.split = worth_splitting([(self.shapes[a], self.shapes[b], line.dtype) for line in program.lines
+                                      if line.op.name == "matmul" for a, b in [line.operands]
+                                      if isinstance(a, Name) and isinstance(b, Name)], threads)
         self.bits: dict[str, str] = {}  # memory that is also read as integers
         self.extra = 0  # bytes of memory beside the planned slots
         for inner in inner_lines(program):
             self.shapes.setdefault(inner.name, tuple(inner.shape))
             self.dtypes.setdefault(inner.name, np.dtype(inner.dtype))
             self.taken.add(inner.name)
-        self.taken |= {"in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "memory"}
+        self.taken |= {"aligned", "in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "memory"}
         self._roots()
         self._lifetimes()
 
@@ -125,6 +130,7 @@ class Emitter:
             if line.op is FLAT or (line.op is PLACE and str(line.name) not in self.returned_roots):
                 start = 0
                 for k, x in enumerate(line.operands):
+                    x = self._same_memory(x) if line.op is FLAT else x
                     own = x in self.line_of and self.root[x] == x and x not in self.preplaced
                     if own and x not in self.returned_roots and (line.op is FLAT or self._fits(x, line, k)):
                         for part in self._written(x):
@@ -132,6 +138,18 @@ class Emitter:
                             self.last[part] = max(self.last.get(part, 0), self.last.get(str(line.name), 0))
                         self.last[str(line.name)] = self.last[str(x)]
                     start += math.prod(self.shapes[x])
+
+    def _same_memory(self, x: Name) -> Name:
+        """A value whose entries lie in the same order: a row for the column that is its transpose."""
+        while x in self.line_of and self.line_of[x].op.name in ("transpose", "reshape") and self.root[x] != x:
+            line = self.line_of[x]
+            source = line.operands[0]
+            if line.op.name == "transpose" and not (len(line.shape) == 2 and 1 in line.shape):
+                break
+            if source not in self.line_of or self.shapes[source] == ():
+                break
+            x = source
+        return x
 
     def _written(self, x: str) -> list[str]:
         """A value, and what it is made of by adding to a part of it in place."""
@@ -268,7 +286,7 @@ class Emitter:
     def _own_inputs(self) -> None:
         """Inputs that are updated in place live here; what is given in their stead is copied in."""
         for flat in self.program.flats:
-            self.prologue.append(f"{flat.name} = np.empty({self.shapes[flat.name][0]}, {self._np(np.dtype(flat.dtype).name)})")
+            self.prologue.append(f"{flat.name} = aligned({_shape_text(self.shapes[flat.name])}, {self._np(np.dtype(flat.dtype).name)})")
             self.static.add(str(flat.name))
             start = 0
             for name in flat.members:
@@ -277,14 +295,14 @@ class Emitter:
                 start += size
         for x in self.program.inputs:
             if x.name in self.owned and x.name not in self.flat_of:
-                self.prologue.append(f"{x.name} = np.empty({_shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
+                self.prologue.append(f"{x.name} = aligned({_shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
             if x.name in self.owned:
                 self.static.add(str(x.name))
                 copyto = self._function("copyto", "np.copyto")
                 self.body.append(f"if {x.name}_given is not {x.name}: {copyto}({x.name}, {x.name}_given)")
         for line in self.program.lines:
             if line.op is FLAT:
-                self.prologue.append(f"{line.name} = np.empty({line.shape[0]}, {self._np(np.dtype(line.dtype).name)})")
+                self.prologue.append(f"{line.name} = aligned({_shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
                 self.static.add(str(line.name))
 
     def _take_updates(self) -> None:
@@ -318,7 +336,11 @@ class Emitter:
         lines += [f"    {name} = {text}" for text, name in self.number_lines()]
         lines += [f"    {text}" for text in self.prologue]
         lines += ["", f"    def step({arguments}):"]
-        lines += [f"        {text}" for text in self.body]
+        around = [text for text, needed in (("OneThreadEach()", self.split), ('np.errstate(over="ignore")', self.program.quiet))
+                  if needed]
+        if around:
+            lines.append(f"        with {', '.join(around)}:")
+        lines += [f"        {'    ' if around else ''}{text}" for text in self.body]
         lines += [f"        return {returned}{',' if len(self.program.outputs) == 1 else ''}", "", "    return step", ""]
         return "\n".join(lines)
 
@@ -434,8 +456,9 @@ class Emitter:
         start = 0
         for k, x in enumerate(line.operands):
             size = math.prod(self.shapes[x])
-            if not (x in self.preplaced and self.preplaced[x] == (str(line.name), start if line.op is FLAT else k)
-                    and x in self.static):
+            own = self._same_memory(x) if line.op is FLAT else x
+            if not (own in self.preplaced and self.preplaced[own] == (str(line.name), start if line.op is FLAT else k)
+                    and own in self.static):
                 place = f"{line.name}_part{k}"
                 part = f"{start}:{start + size}" if line.op is FLAT else self._index(line.params["indices"][k])
                 shaped = f".reshape({_shape_text(self.shapes[x])})" if line.op is FLAT else ""
@@ -460,7 +483,7 @@ class Emitter:
             return str(source)
         if op == "transpose":
             axes = line.params.get("axes")
-            return f"{source}.T" if axes is None or len(axes) == 2 else f"{source}.transpose({axes!r})"
+            return f"{source}.T" if axes is None or tuple(axes) == (1, 0) else f"{source}.transpose({tuple(axes)!r})"
         if op == "reshape":
             return f"{source}.reshape({_shape_text(line.shape)})"
         if op == "broadcast_to":
@@ -476,7 +499,7 @@ class Emitter:
             settings = [self._object(x) for x in rest] + [f"{k}={self._object(v)}" for k, v in line.params.items()]
             return f"{line.name} = {generator}.{op.name}({', '.join(settings)})"
         name = self._function(_identifier(op.name), self._held_function(op.forward))
-        settings = [self._operand(x, line) if not isinstance(x, tuple) else self._object(x) for x in line.operands]
+        settings = [self._object(x) for x in line.operands]
         settings += [f"{k}={self._object(v)}" for k, v in line.params.items()]
         return f"{line.name} = {name}({', '.join(settings)})"
 
@@ -568,6 +591,12 @@ def _matmul(e: Emitter, line: Line, i: int) -> str | None:
     flat = len(e.shapes[a]) <= 2 and len(e.shapes[b]) <= 2
     name = e._function("dot", "np.dot") if flat else e._function("matmul", "np.matmul")
     out = e.out(line, i) if same and line.shape else None
+    way = way_to_split(e.shapes[a], e.shapes[b], line.dtype) if out is not None and e.split else None
+    if way is not None:
+        shape = (*e.shapes[a], e.shapes[b][1])
+        split = e._function(f"dot_{'_'.join(map(str, shape))}",
+                            f"SplitProduct({way!r}, *{shape}, {e._np(np.dtype(line.dtype).name)})")
+        return f"{split}({a}, {b}, {out})"
     return f"{line.name} = {name}({a}, {b})" if out is None else f"{name}({a}, {b}, {out})"
 
 
@@ -664,7 +693,8 @@ class Memory:
 
 def instantiate(code: Code, name: str) -> Callable[..., Any]:
     """The function, with memory of its own."""
-    space = {"np": np, "allocate": Memory, "in_blocks": in_blocks, "in_threads": in_threads}
+    space = {"np": np, "allocate": Memory, "aligned": aligned, "in_blocks": in_blocks, "in_threads": in_threads,
+             "SplitProduct": SplitProduct, "OneThreadEach": OneThreadEach}
     return run_text(code.text, name, space)["build"](**code.held)  # type: ignore[no-any-return]
 
 

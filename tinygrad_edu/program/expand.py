@@ -234,7 +234,8 @@ def expand(program: Program) -> Program:
         else:
             lines += made
         shape_of[line.name] = (line.shape, line.dtype)
-    return replace(program, lines=tuple(lines), outputs={k: renamed(v, by) for k, v in program.outputs.items()})
+    quiet = program.quiet or any(line.op.name in ("sigmoid", "silu") for line in program.lines)
+    return replace(program, lines=tuple(lines), outputs={k: renamed(v, by) for k, v in program.outputs.items()}, quiet=quiet)
 
 
 def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Name]) -> list[Line] | Name | None:

@@ -164,6 +164,8 @@ class _Stacks:
         self.of: dict[tuple[str, ...], Name] = {}  # values -> the array that holds them along its first axis
         self.where: dict[str, tuple[Name, int]] = {}  # value -> the array that holds it, and its place there
         self.placed: set[str] = set()
+        self.constants: dict[Name, Any] = {}  # new ones
+        self.known = {str(name): program.constants[name] for name in program.constants if name in program.derived}
         self.fixed = {str(name) for out in program.outputs.values() for name in names_in(out)}
         self.new: list[tuple[int, Line]] = []  # (position after which it comes, line)
         for line in program.lines:
@@ -206,6 +208,12 @@ class _Stacks:
         held = [self.where.get(x) for x in key]
         if all(place is not None for place in held):
             return self._rows([place for place in held if place is not None], key)
+        if all(x in self.known for x in key) and len({(self.known[x].shape, self.known[x].dtype) for x in key}) == 1:
+            name = self.fresh("stack")
+            self.constants[name] = np.stack([self.known[x] for x in key])
+            self.shapes[name], self.dtypes[name] = self.constants[name].shape, self.constants[name].dtype
+            self.of[key] = name
+            return name
         lines = [self.line_of.get(x) for x in key]
         if all(line is not None and line.op is getitem for line in lines):
             return self._stack_of_parts([line for line in lines if line is not None], key)
@@ -269,7 +277,10 @@ def _inserted(program: Program, stacks: _Stacks, dropped: set[str], by: dict[str
         lines += [reworded(new, by) for new in at.get(i, ())]
     outputs = {k: renamed(v, by) for k, v in program.outputs.items()}
     updates = tuple(replace(u, value=by.get(str(u.value), u.value)) for u in program.updates)
-    return replace(program, lines=tuple(lines), outputs=outputs, updates=updates)
+    new = {name for _, line in stacks.new for name in line.uses()}
+    constants = program.constants | {name: value for name, value in stacks.constants.items() if name in new}
+    return replace(program, lines=tuple(lines), outputs=outputs, updates=updates, constants=constants,
+                   derived=program.derived | {str(name) for name in stacks.constants})
 
 
 def join_products(program: Program) -> Program:
@@ -417,7 +428,8 @@ def _batched_once(program: Program) -> Program:
     stacks = _Stacks(program)
     groups: dict[Any, list[Line]] = {}
     for line in program.lines:
-        if ufunc_of(line.op) is not None and not line.params and line.shape and str(line.name) not in stacks.placed:
+        alike = (ufunc_of(line.op) is not None and not line.params) or (line.op is matmul and _is_vector_product(line, stacks))
+        if alike and line.shape and str(line.name) not in stacks.placed:
             groups.setdefault(_kind(line, stacks), []).append(line)
     first_use: dict[str, int] = {}
     for i, line in enumerate(program.lines):
@@ -440,17 +452,20 @@ def _batched_once(program: Program) -> Program:
             continue
         ordered = _in_order(members, stacks)
         before = stacks.state()
-        operands = []
+        operands: list[Any] = []
+        line_is_product = ordered[0].op is matmul
         for column in zip(*[line.operands for line in ordered], strict=True):
             found = stacks.stack(column)
             if isinstance(found, tuple):
-                found = found[1] if len(stacks.shapes[found[1]]) <= len(ordered[0].shape) else None
+                found = found[1] if line_is_product or len(stacks.shapes[found[1]]) <= len(ordered[0].shape) else None
             if found is None:
                 break
             operands.append(found)
         shape = (len(ordered), *ordered[0].shape)
-        if len(operands) < len(ordered[0].operands) or np.broadcast_shapes(
-                *[stacks.shapes[x] if isinstance(x, Name) else () for x in operands]) != shape:
+        if ordered[0].op is matmul and len(operands) == 2:
+            operands = _rows_times(operands, stacks, max(latest, *[stacks.position.get(str(x), -1) for x in operands]))
+        if len(operands) < len(ordered[0].operands) or (ordered[0].op is not matmul and np.broadcast_shapes(
+                *[stacks.shapes[x] if isinstance(x, Name) else () for x in operands]) != shape):
             stacks.restore(before)
             continue
         position = max(latest, *[stacks.position.get(str(x), -1) for x in operands if isinstance(x, Name)])
@@ -467,6 +482,21 @@ def _batched_once(program: Program) -> Program:
     return _inserted(program, stacks, dropped, by) if by else program
 
 
+def _is_vector_product(line: Line, stacks: _Stacks) -> bool:
+    """Whether a line is A v with a matrix A."""
+    a, b = line.operands
+    return isinstance(a, Name) and isinstance(b, Name) and len(stacks.shapes[a]) == 2 and len(stacks.shapes[b]) == 1
+
+
+def _rows_times(operands: Sequence[Any], stacks: _Stacks, position: int) -> list[Any]:
+    """V Aᵀ for the rows v of V, which A v were one by one."""
+    a, rows = operands
+    if not isinstance(a, Name) or not isinstance(rows, Name) or len(stacks.shapes[a]) != 2 or len(stacks.shapes[rows]) != 2:
+        return []
+    shape = stacks.shapes[a][::-1]
+    return [rows, stacks.add(position, Line(stacks.fresh("turned"), transpose, (a,), {}, shape, stacks.dtypes[a]))]
+
+
 def _kind(line: Line, stacks: _Stacks) -> Any:
     """What operations must have in common: the function, shape, dtype, and where their operands come from."""
     def of(x: Any) -> Any:
@@ -474,7 +504,7 @@ def _kind(line: Line, stacks: _Stacks) -> Any:
             return repr(x)
         source = stacks.line_of.get(x)
         if source is None:
-            return str(x)
+            return ("constant", stacks.shapes[x]) if str(x) in stacks.known else str(x)
         if source.op is getitem:
             inner = stacks.line_of.get(source.operands[0])
             index = source.params["index"]
@@ -562,6 +592,27 @@ def _flat_sum(line: Line, shapes: dict[str, tuple[int, ...]], line_of: dict[str,
             Line(line.name, matmul, (names[2], names[1]), {}, (k, m), line.dtype, line.kind, line.named)]
 
 
+def whole_again(program: Program) -> Program:
+    """What stacks all the entries of an array in order is that array."""
+    shapes, line_of = shapes_of(program), {str(line.name): line for line in program.lines}
+    by: dict[str, Any] = {}
+    lines: list[Line] = []
+    for line in program.lines:
+        line = reworded(line, by)
+        stacked = (line.op.name == "stack" and line.params.get("axis") == 0) or (
+            line.op is PLACE and line.params["indices"] == tuple(range(len(line.operands))))
+        parts = [line_of.get(x) if isinstance(x, Name) else None for x in line.operands] if stacked else []
+        found = [part for part in parts if part is not None and part.op is getitem]
+        if found and len(found) == len(parts) and [part.params["index"] for part in found] == list(range(len(parts))):
+            whole = {part.operands[0] for part in found}
+            if len(whole) == 1 and shapes[next(iter(whole))] == line.shape and not line.named:
+                by[str(line.name)] = whole.pop()
+                continue
+        lines.append(line)
+    updates = tuple(replace(u, value=by.get(str(u.value), u.value)) for u in program.updates)
+    return replace(with_lines(program, lines, by), updates=updates)
+
+
 COPY = Primitive("copy", np.array)
 
 
@@ -590,4 +641,4 @@ def copied_weights(program: Program) -> Program:
 
 
 __all__ = ["ADD_AT", "COPY", "PLACE", "batch_alike", "copied_weights", "flat_products", "gather_puts", "join_products",
-           "known_first"]
+           "known_first", "whole_again"]

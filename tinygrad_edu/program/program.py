@@ -131,6 +131,7 @@ class Program:
     numbers: dict[str, Any] = field(default_factory=dict)  # numbers the function had in variables: m, learning rates
     skipped: tuple[int, ...] = ()  # which of the flattened arguments were settings, not arrays
     derived: frozenset[str] = frozenset()  # constants that the engine made: nobody else holds them
+    quiet: bool = False  # whether an overflow inside is no news: exp(−x) of a sigmoid far to the left is inf, and 1/inf is 0
     flats: tuple[Any, ...] = ()  # flat buffers whose parts are inputs (donate.py)
     updates: tuple[Any, ...] = ()  # inputs and flat buffers that take on new values at the end (donate.py)
 

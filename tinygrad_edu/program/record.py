@@ -145,6 +145,7 @@ class Recording:
         self.lines: list[Line] = []
         self.constants: dict[Name, Any] = {}
         self.derived: set[str] = set()
+        self.places: dict[Any, Name] = {}  # memory -> the constant that lies there
         self.sources: dict[int, Any] = {}
         self.kept: list[Any] = []  # what ids are looked up by must stay alive
         self.draws = [made for x in self.inputs if isinstance(x, Draws) for made in x.lines]
@@ -221,8 +222,12 @@ class Recording:
                 return found
         if not a.ndim:
             return np.asarray(a)[()]
+        same = (a.ctypes.data, a.shape, a.strides, a.dtype.str)  # another view of the same memory is the same array
+        if id(a) not in self.sources and same in self.places:
+            self.sources[id(a)] = self.places[same]
+            self.kept.append(a)
         if id(a) not in self.sources:
-            name = self.names.short(a, "c")
+            name = self.places[same] = self.names.short(a, "c")
             self.constants[name] = np.asarray(a)
             if derived:
                 self.derived.add(str(name))
@@ -256,9 +261,9 @@ class Recording:
         return self._known(x)
 
     def _known(self, x: Traced) -> Any:
-        if id(x) in self.by_value:
-            return self.names.of.get(id(self.by_value[id(x)]))
-        return self.sources.get(id(x))
+        holder = self.by_value.get(id(x))
+        name = self.names.of.get(id(holder)) if holder is not None else None  # a constant Tensor has no name of its own
+        return name if name is not None else self.sources.get(id(x))
 
     def _write_call(self, x: Traced) -> None:
         source = x.source
