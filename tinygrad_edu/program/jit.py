@@ -360,7 +360,8 @@ def _nudged(x: Any) -> Any:
     if value.dtype.kind == "f":
         factors = (1 - 1e-3 * rng.random(value.shape)).astype(value.dtype)
         other = value * factors if np.any(value) else 1e-3 * factors
-        return np.asarray(other, value.dtype)[()]
+        other = np.asarray(other, value.dtype)
+        return other if isinstance(x, ndarray) else other[()]  # a list of 0-dimensional arrays is no list of numbers
     return np.roll(value.reshape(-1), 1).reshape(value.shape)
 
 

@@ -1,0 +1,239 @@
+"""A loop of a program of single numbers, printed as a `for` statement.
+
+What a later part reads is kept in a list; what comes from before the loop is iterated over; what the next round reads
+stays in its variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .rounds import Carried, Each, Fixed, Rounds, Same
+
+if TYPE_CHECKING:
+    from .scalars import Printer
+
+LONGEST, DEEPEST = 30, 12  # operations and brackets in one expression
+_WIDEST = 110  # characters of a line of numbers
+
+
+class Rolled:
+    """One loop on its way to source.
+
+    kept : the places whose values of all rounds are needed later, with the name of their list. variable : what the value
+    of a place is called in the round, and afterwards that of the last round.
+    """
+
+    def __init__(self, printer: Printer, loop: Rounds) -> None:
+        self.printer, self.loop = printer, loop
+        self.kept: dict[int, str] = {}
+        self.needed: set[int] = set()  # places with a value that is read after the loop
+        self.variable: dict[int, str] = {}
+        self.names = [self._base(j) for j in range(loop.period)]
+
+    def _base(self, j: int) -> str:
+        """The user's name for a place, without the number of the round."""
+        nodes, loop = self.printer.nodes, self.loop
+        i = loop.start + j + (loop.count - 1) * loop.period
+        name = nodes.names[i]
+        return name.rstrip("0123456789_") or name if nodes.named[i] else ""
+
+    def look(self, i: int) -> None:
+        """Note that a value is read from outside."""
+        r, j = divmod(i - self.loop.start, self.loop.period)
+        self.needed.add(j)
+        if r != self.loop.count - 1:
+            self.kept.setdefault(j, "")
+
+    def name(self) -> None:
+        """Give everything its name that is read outside."""
+        for j in sorted(self.needed):
+            self.variable[j] = self.printer.fresh(self.names[j] or "v")
+        for j in sorted(self.kept):
+            self.kept[j] = self.printer.fresh(f"{self.variable[j]}s")
+
+    def value(self, i: int) -> str:
+        """A value as it is read outside."""
+        r, j = divmod(i - self.loop.start, self.loop.period)
+        return self.variable[j] if r == self.loop.count - 1 else f"{self.kept[j]}[{r}]"
+
+    # -- the loop
+
+    def write(self) -> None:
+        loop, printer = self.loop, self.printer
+        self._expressions()
+        sequences: dict[tuple[int, ...], str] = {}
+        fixed: dict[int, str] = {}
+        carried: dict[Carried, str] = {}
+        shifts: list[tuple[str, str]] = []
+        for reads in loop.reads:
+            for x in reads:
+                if type(x) is Each and x.values not in sequences:
+                    sequences[x.values] = printer.fresh(self._sequence_name(x.values))
+                elif type(x) is Fixed and x.value not in fixed:
+                    fixed[x.value] = self._invariant(x.value)
+                elif type(x) is Carried and x not in carried:
+                    self._register(x, carried, shifts)
+        self._sequences, self._fixed, self._carried = sequences, fixed, carried
+        for j in sorted(self.kept):
+            printer.body.append(f"{self.kept[j]} = []")
+        printer.body.append(self._head())
+        for j in range(loop.period):
+            if self.stored[j]:
+                self._texts[j], self._binds[j] = self._expression(j)
+                printer.body.append(f"    {self.variable[j]} = {self._texts[j]}")
+                if j in self.kept:
+                    printer.body.append(f"    {self.kept[j]}.append({self.variable[j]})")
+            else:
+                self._texts[j], self._binds[j] = self._expression(j)
+        if shifts:
+            left, right = ", ".join(a for a, _ in shifts), ", ".join(b for _, b in shifts)
+            printer.body.append(f"    {left} = {right}")
+
+    def _expressions(self) -> None:
+        """Decide which values get a variable, and which stand where they are used."""
+        loop, printer = self.loop, self.printer
+        kinds = printer.nodes.kinds
+        users: list[list[int]] = [[] for _ in range(loop.period)]
+        self.carriers = {x.place for reads in loop.reads for x in reads if type(x) is Carried}
+        for j, reads in enumerate(loop.reads):
+            for x in reads:
+                if type(x) is Same:
+                    users[x.place].append(j)
+        self.stored = [True] * loop.period
+        weight, depth = [0] * loop.period, [0] * loop.period
+        for j, reads in enumerate(loop.reads):
+            inner = [x.place for x in reads if type(x) is Same and not self.stored[x.place]]
+            heavy = 1 + sum([weight[k] for k in inner])
+            deep = 1 + max([depth[k] for k in inner], default=0)
+            if len(users[j]) == 1 and j not in self.needed and j not in self.carriers and heavy < LONGEST and deep < DEEPEST:
+                user = kinds[loop.start + users[j][0]]
+                if user is not None and not user.spelling.twice:
+                    self.stored[j] = False
+                    weight[j], depth[j] = heavy, deep
+        self.where = list(range(loop.period))  # the statement a value is computed in
+        for j in reversed(range(loop.period)):
+            if not self.stored[j]:
+                self.where[j] = self.where[users[j][0]]
+            elif j not in self.variable:
+                self.variable[j] = printer.fresh(self.names[j] or "v")
+        self._texts: list[str] = [""] * loop.period
+        self._binds = [0] * loop.period
+
+    def _register(self, x: Carried, carried: dict[Carried, str], shifts: list[tuple[str, str]]) -> None:
+        """A variable for a value of an earlier round: the value's own, if nobody needs the old one once the new is there."""
+        printer, loop = self.printer, self.loop
+        variable, last = self.variable[x.place], len(x.first)
+        readers = [self.where[j] for j, reads in enumerate(loop.reads) if x in reads]
+        others = {y for reads in loop.reads for y in reads if type(y) is Carried and y.place == x.place and len(y.first) == 1}
+        if last == 1 and others == {x} and max(readers) <= x.place:
+            printer.body.append(f"{variable} = {printer.read(x.first[0])}")
+            carried[x] = variable
+            return
+        names = [printer.fresh(f"{variable}_{k}_before" if last > 1 else f"{variable}_before") for k in range(1, last + 1)]
+        for name, first in zip(names, reversed(x.first), strict=True):
+            printer.body.append(f"{name} = {printer.read(first)}")
+        carried[x] = names[-1]
+        shifts += [(b, a) for a, b in zip([variable, *names], names, strict=False)]
+
+    def _invariant(self, i: int) -> str:
+        """A value that all rounds read; from a list only once."""
+        printer = self.printer
+        text = printer.read(i)
+        if "[" in text:
+            name = printer.fresh("fixed")
+            printer.body.append(f"{name} = {text}")
+            return name
+        return text
+
+    def _expression(self, j: int) -> tuple[str, int]:
+        printer, loop = self.printer, self.loop
+        texts: list[tuple[str, int]] = []
+        for x in loop.reads[j]:
+            if type(x) is Same:
+                texts.append((self.variable[x.place], ATOM) if self.stored[x.place] else
+                             (self._texts[x.place], self._binds[x.place]))
+            elif type(x) is Carried:
+                texts.append((self._carried[x], ATOM))
+            elif type(x) is Each:
+                texts.append((self._sequences[x.values], ATOM))
+            else:
+                text = self._fixed[x.value]
+                texts.append((text, SIGN if text[0] == "-" else ATOM))
+        return printer.written(loop.start + j, texts)
+
+    # -- what it goes through
+
+    def _sequence_name(self, values: Sequence[int]) -> str:
+        printer = self.printer
+        i = values[-1] if values[-1] >= 0 else values[0]
+        if i < 0:
+            return "number"
+        inside = printer.loop_at(i)
+        if inside is not None:
+            return f"{inside.variable[(i - inside.loop.start) % inside.loop.period]}_k"
+        name = printer.nodes.names[i]
+        return f"{name.rstrip('0123456789_') or name}_k"
+
+    def _head(self) -> str:
+        count, sequences = self.loop.count, self._sequences
+        if not sequences:
+            name = self.printer.fresh("_")
+            self.printer.taken.discard(name)
+            return f"for {name} in {self.printer.function('range', range)}({count}):"
+        texts = [self._sequence(values) for values in sequences]
+        if len(texts) == 1:
+            return f"for {next(iter(sequences.values()))} in {texts[0]}:"
+        return f"for {', '.join(sequences.values())} in {self.printer.function('zip', zip)}({', '.join(texts)}):"
+
+    def _sequence(self, values: tuple[int, ...]) -> str:
+        """Values one after another: slices of lists, and what lies between them."""
+        printer = self.printer
+        parts: list[str] = []
+        k, pieces = 0, 0
+        while k < len(values):
+            inside = printer.loop_at(values[k])
+            run = self._run(values, k, inside.loop) if inside is not None else 1
+            if inside is not None and run > 1:
+                parts.append(f"*{self._slice(values, k, run, inside)}")
+                pieces += 1
+            else:
+                run = 1
+                parts.append(printer.read(values[k]))
+            k += run
+        if len(parts) == 1 and pieces == 1:
+            return parts[0][1:]
+        return f"({', '.join(parts)},)"
+
+    @staticmethod
+    def _run(values: tuple[int, ...], k: int, loop: Rounds) -> int:
+        """How many values from the k-th on are those of one place, in equal steps."""
+        if k + 1 >= len(values):
+            return 1
+        step = values[k + 1] - values[k]
+        if not step or step % loop.period:
+            return 1
+        end = k + 1
+        while end < len(values) and values[end] - values[end - 1] == step and loop.start <= values[end] < loop.stop:
+            end += 1
+        return end - k
+
+    @staticmethod
+    def _slice(values: tuple[int, ...], k: int, run: int, inside: Rolled) -> str:
+        loop = inside.loop
+        first, j = divmod(values[k] - loop.start, loop.period)
+        step = (values[k + 1] - values[k]) // loop.period
+        stop = first + step * run
+        name = inside.kept[j]
+        if step == 1 and run == loop.count:
+            return name
+        start_text = str(first) if first != (0 if step > 0 else loop.count - 1) else ""
+        stop_text = str(stop) if 0 <= stop < loop.count else ""
+        return f"{name}[{start_text}:{stop_text}{'' if step == 1 else f':{step}'}]"
+
+
+SIGN, ATOM = 6, 7  # as in scalars
+
+
+__all__: list[Any] = ["Rolled"]
