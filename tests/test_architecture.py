@@ -30,7 +30,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ENGINE = ["errors", "modes", "memory", "tensor", "containers", "operators", "rules", "ops", "versions", "backprop",
           "forward", "recorded", "calculus", "matrices", "checking", "custom", "recompute", "program", "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
-BELOW["nn"] = {"errors", "tensor", "rules", "ops"}
+BELOW["nn"] = {"errors", "modes", "tensor", "containers", "rules", "ops"}
 BELOW["optim"] = {"errors", "tensor", "containers", "ops"}
 BELOW["data"] = {"errors", "tensor", "ops"}
 BELOW["testing"] = set(ENGINE)

@@ -8,7 +8,7 @@ for NumPy catches them.
 from __future__ import annotations
 
 import sys
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from numpy.exceptions import AxisError
@@ -260,6 +260,9 @@ def _note(names: dict[int, str], name: str, held: Any) -> None:
     """Name an array, or the arrays in a dict or list."""
     if hasattr(held, "shape"):
         names.setdefault(id(held), name)
+    elif isinstance(getattr(type(held), "named_parameters", None), FunctionType):  # a model
+        for key, item in held.named_parameters():
+            names.setdefault(id(item), f"{name}.{key}")
     elif type(held) is dict and len(held) <= 1000:
         for key, item in held.items():
             if isinstance(key, str) and key.isidentifier() and hasattr(item, "shape"):

@@ -172,15 +172,31 @@ def _with_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias
         mean, variance = (np.asarray(held, x.dtype).reshape(shape) for held in (running_mean, running_var))
         y = (x - mean) / np.sqrt(variance + eps)
         return _scaled(y, weight, bias, (channels,), shape, where)
-    count = math.prod(x.shape[i] for i in axes)
-    if count == 1:
-        raise ValueError(f"{where}: x has shape {tuple(x.shape)}: one value per channel is its own mean, and has no variance. "
-                         "Give more values, or use the running statistics.")
+    count = _counted(x, axes, where)
     y, mean, variance = _standardised(x, axes, eps)
     if count:
         _update(running_mean, value_of(mean), 1.0, momentum, where)
         _update(running_var, value_of(variance), count / (count - 1), momentum, where)
     return _scaled(y, weight, bias, (channels,), shape, where)
+
+
+def _counted(x: Any, axes: tuple[int, ...], where: str) -> int:
+    """How many values each mean is taken of."""
+    count: int = math.prod(x.shape[i] for i in axes)
+    if count == 1:
+        raise ValueError(f"{where}: x has shape {tuple(x.shape)}: one value per channel is its own mean, and has no variance. "
+                         "Give more values, or use the running statistics.")
+    return count
+
+
+def with_statistics(x: Any, weight: Any, bias: Any, eps: float, where: str) -> tuple[Any, Any, Any]:
+    """batch_norm in training, and the batch's mean and unbiased variance as plain arrays (C,), for running ones."""
+    channels, shape = _channels(x, where)
+    axes = (0, *range(2, x.ndim))
+    count = _counted(x, axes, where)
+    y, mean, variance = _standardised(x, axes, eps)
+    y = _scaled(y, weight, bias, (channels,), shape, where)
+    return y, value_of(mean).reshape(channels), value_of(variance).reshape(channels) * (count / max(count - 1, 1))
 
 
 def _check_running(held: Any, name: str, channels: int, written: bool, where: str) -> None:
