@@ -256,6 +256,11 @@ def sums_as_products(program: Program) -> Program:
             operands: tuple[Any, ...] = (x, ones_of((shape[1], 1) if keep else (shape[1],), line.dtype))
         elif len(shape) == 2 and axis == (0,) and 1 < shape[0] <= LONGEST_SUM[np.dtype(line.dtype)]:
             operands = (ones_of((1, shape[0]) if keep else (shape[0],), line.dtype), x)
+        elif len(shape) > 2 and axis == tuple(range(len(shape) - 1)) and not keep and (
+                1 < (n := math.prod(shape[:-1])) <= LONGEST_SUM[np.dtype(line.dtype)]):
+            tall = fresh("tall")
+            lines.append(Line(tall, reshape, (x,), {"shape": (n, shape[-1])}, (n, shape[-1]), line.dtype, line.kind))
+            operands = (ones_of((n,), line.dtype), tall)
         elif len(axis) == len(shape) and not keep and inner is not None and 1 < (n := math.prod(shape)) <= LONGEST_SUM[
                 np.dtype(line.dtype)]:
             a, b = (x, None)
