@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
@@ -48,11 +49,25 @@ def guards_of(f: Any, captured: Iterable[Any]) -> list[Guard]:
     found: list[Guard] = []
     holders: list[Any] = []
     known: set[int] = set()
+    captured = list(captured)
+    taken = {id(x) for x in captured}
+    owner = inspect.unwrap(f)
+    owner = getattr(owner, "__self__", owner)
+    if _is_model(owner):  # jit(model), jit(model.forward)
+        found += _of_model(owner, taken)
+        known.update(id(was) for _, _, was in found)
     for look, place in _places(f):
         held = look(place)
         if isinstance(held, _VALUES):
             found.append((look, place, held))
             known.add(id(held))
+            if type(held) is Tensor:  # w.data = ... puts another array into the same Tensor
+                found.append((_in_attributes, (held, "value"), held.value))
+                known.add(id(held.value))
+        elif _is_model(held):
+            inner = list(_of_model(held, taken))
+            found += inner
+            known.update(id(was) for _, _, was in inner)
         elif held is not _MISSING and not isinstance(held, (ModuleType, FunctionType, type)):
             holders.append(held)
     for array in captured:
@@ -64,14 +79,35 @@ def guards_of(f: Any, captured: Iterable[Any]) -> list[Guard]:
     return found
 
 
+def _is_model(held: Any) -> bool:
+    return isinstance(getattr(type(held), "named_parameters", None), FunctionType)
+
+
+def _of_model(model: Any, taken: set[int]) -> Iterator[Guard]:
+    """Whether each part of a model is in training, and where the arrays lie that were taken from it."""
+    for module in model.modules():
+        yield _in_attributes, (module, "training"), module.training
+        buffers = getattr(module, "_buffers", ())  # used by way of numbers computed from them, so all are watched
+        yield from ((_in_attributes, (module, name), held) for name, held in list(vars(module).items())
+                    if id(held) in taken or name in buffers)
+    yield from ((_in_attributes, (p, "value"), p.value) for p in model.parameters() if id(p.value) in taken)
+
+
 def _inside(holders: Iterable[Any], array: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
     for held in holders:
         if isinstance(held, dict):
-            yield from ((_in_items, (held, key)) for key, item in list(held.items())[:1000] if item is array)
+            entries: list[Any] = [(_in_items, (held, key), item) for key, item in list(held.items())[:1000]]
         elif isinstance(held, (list, tuple)):
-            yield from ((_in_items, (held, i)) for i, item in enumerate(held[:1000]) if item is array)
+            entries = [(_in_items, (held, i), item) for i, item in enumerate(held[:1000])]
         elif hasattr(held, "__dict__"):
-            yield from ((_in_attributes, (held, key)) for key, item in vars(held).items() if item is array)
+            entries = [(_in_attributes, (held, key), item) for key, item in vars(held).items()]
+        else:
+            continue
+        for look, place, item in entries:
+            if item is array:
+                yield look, place
+            elif type(item) is Tensor and item.value is array:
+                yield _in_attributes, (item, "value")
 
 
 def _places(f: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
