@@ -51,10 +51,11 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
 # Those that see a whole training step, update included.
 LATER: tuple[tuple[str, Pass, bool], ...] = (
     ("scale_early", scale_early, True),
+    ("fuse", fuse, True),
     ("sums_as_products", sums_as_products, True),
 )
 PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + [
-    "flatten", "fuse", "plan_memory", "scalars", "loops"]))
+    "flatten", "plan_memory", "scalars", "short_chains", "loops"]))
 
 
 def optimised(program: Program, without: Iterable[str] = ()) -> Program:
@@ -97,9 +98,7 @@ def compiled(recorded: Recorded, without: Sequence[str] = (), donated: Sequence[
         program = passes.drop_unused(passes.share(flattened(program, donated, "flatten" not in without)))
     for name, step, _ in LATER:
         if name not in without:
-            program = step(program)
-    if "fuse" not in without:
-        program = fuse(program, threads)
+            program = fuse(program, threads) if step is fuse else step(program)
     emitter = Emitter(program, "plan_memory" not in without, copy, threads or threads_allowed())
     return _as_compiled(program, emitter.code(), start)
 

@@ -286,7 +286,8 @@ class Emitter:
     def _own_inputs(self) -> None:
         """Inputs that are updated in place live here; what is given in their stead is copied in."""
         for flat in self.program.flats:
-            self.prologue.append(f"{flat.name} = aligned({_shape_text(self.shapes[flat.name])}, {self._np(np.dtype(flat.dtype).name)})")
+            self.prologue.append(f"{flat.name} = aligned({_shape_text(self.shapes[flat.name])}, "
+                                 f"{self._np(np.dtype(flat.dtype).name)})")
             self.static.add(str(flat.name))
             start = 0
             for name in flat.members:
