@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -20,9 +20,7 @@ from .fuse import BLOCKED, PART, Region, body, crosses, cut, is_total, reduced_a
 from .gather import PLACE
 from .program import Line, Name, Program
 
-if TYPE_CHECKING:
-    from .emit import Emitter
-
+Emitter = Any  # emit.Emitter, which imports this file
 LINE = 64  # bytes that the cache takes at once
 BITS = {"float32": "int32", "float64": "int64"}  # the integers as wide
 
