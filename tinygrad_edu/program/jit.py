@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from ..calculus import flatten
 from ..errors import TraceError
+from ..memory import look_as_before, look_rarely
 from ..modes import recording
 from ..tensor import Tensor
 from .compiled import PASS_NAMES, Compiled, compiled, describe
@@ -86,7 +87,11 @@ class Jit:
                 entry = None
             if entry is None:
                 self.misses += 1
-                entry, first = self._record(args, kwargs)
+                before = look_rarely()
+                try:
+                    entry, first = self._record(args, kwargs)
+                finally:
+                    look_as_before(before)
                 self.entries[key] = entry
                 while len(self.entries) > self.cache_size:
                     self.entries.popitem(last=False)

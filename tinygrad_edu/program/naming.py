@@ -52,6 +52,7 @@ class Watch:
         self.arrays: dict[str, Any] = {}  # plain arrays, by the variable that holds them
         self.numbers: dict[str, Any] = {}
         self._seen: dict[int, dict[str, Any]] = {}
+        self.looks = 0
 
     def look(self, frame: FrameType) -> None:
         seen = self._seen.setdefault(id(frame), {})
@@ -88,6 +89,9 @@ class Watch:
             caller = frame.f_back
             if caller is not None and _is_users(caller, self.code):
                 self.look(caller)
+                self.looks += 1
+                if self.looks > MOST_LOOKS:
+                    sys.setprofile(None)
         elif event == "return" and _is_users(frame, self.code):
             self.leave(frame)
 
@@ -106,6 +110,7 @@ class Watch:
                 before.enable()
 
 
+MOST_LOOKS = 5000  # after that many calls nobody will read the names, and looking at all variables takes its time
 _HERE = __file__.removesuffix("program/naming.py").removesuffix("program\\naming.py")
 
 
@@ -145,7 +150,9 @@ class Names:
             self.counts[letter] = self.counts.get(letter, 0) + 1
             name = f"{letter}{self.counts[letter]}"
             if name not in self.taken and f"d{name}" not in self.taken:
-                return self.claim(key, name, False)
+                self.taken.add(name)
+                self.of[id(key)] = found = Name(name)
+                return found
 
 
 

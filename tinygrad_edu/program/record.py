@@ -6,6 +6,7 @@ whole training step), and what it returns decides what is kept.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from ..backprop import Graph
 from ..calculus import flatten
 from ..errors import TraceError
 from ..modes import always_record
+from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf
 from .naming import Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
-from .traced import Traced, arrays_in, as_primitive, note, origin, traced
+from .traced import Traced, arrays_in, as_primitive, is_part_of_traced, note, origin, traced
 
 # ---------------------------------------------------------------- random draws
 
@@ -197,11 +199,12 @@ class Recording:
 
     def _write(self, node: Tensor) -> None:
         assert node.op is not None
-        operands = tuple(self._operand(a) for a in node.args)
-        params = {key: self._parameter(value) for key, value in (node.params or {}).items()}
-        name = self.names.of[id(node)]
+        of = self.names.of
+        operands = tuple([of.get(id(a)) or self._operand(a) if type(a) is Tensor else self._operand(a) for a in node.args])
+        params = {key: self._parameter(value) for key, value in node.params.items()} if node.params else {}
+        name = of[id(node)]
         named = name in self.names.by_person
-        self.lines.append(Line(name, node.op, operands, params, node.shape, node.dtype, "forward", named))
+        self.lines.append(Line(name, own_name(node.op), operands, params, node.shape, node.dtype, "forward", named))
 
     def _operand(self, a: Any) -> Any:
         """A name or a literal."""
@@ -220,6 +223,9 @@ class Recording:
             found = self._from_source(seen)
             if found is not None:
                 return found
+            _cannot_follow(seen, a)
+        elif is_part_of_traced(a):
+            _cannot_follow(None, a)
         if not a.ndim:
             return np.asarray(a)[()]
         same = (a.ctypes.data, a.shape, a.strides, a.dtype.str)  # another view of the same memory is the same array
@@ -243,6 +249,8 @@ class Recording:
             if self._known(here) is not None:
                 waiting.pop()
                 continue
+            if here.changed:
+                _cannot_follow(here, here)
             source = here.source
             if source is None:
                 return None
@@ -269,15 +277,15 @@ class Recording:
         source = x.source
         if type(source) is Traced:
             same = source.shape == x.shape and source.dtype == x.dtype and np.array_equal(source, x)
-            self.sources[id(x)] = self._known(source) if same else None
             if not same:
-                x.source = None
+                _cannot_follow(x, x)
+            self.sources[id(x)] = self._known(source)
             return
         function, inputs, params = source
         operands = tuple(self._parameter(a) for a in inputs)
         settings = {key: self._parameter(value) for key, value in params.items()}
         name = self.names.short(x, "t")
-        self.lines.append(Line(name, as_primitive(function), operands, settings, x.shape, x.dtype))
+        self.lines.append(Line(name, own_name(as_primitive(function)), operands, settings, x.shape, x.dtype))
         self.sources[id(x)] = name
         self.kept.append(x)
 
@@ -287,6 +295,23 @@ class Recording:
         if type(value) in (tuple, list):
             return type(value)(self._parameter(item) for item in value)
         return value
+
+
+@functools.cache
+def own_name(op: Primitive) -> Primitive:
+    """The operation, under a name of its own where it has the name of one of the engine's, which the passes know."""
+    known = TABLE.get(op.name)
+    return op if known is None or known is op else Primitive(f"{op.name}_own", op.forward, kind=op.kind)
+
+
+def _cannot_follow(x: Any, a: Any) -> None:
+    changed = getattr(x, "changed", "")
+    if changed:
+        raise TraceError(f"jit: {changed} — changes an array in place that depends on the arguments, which cannot be recorded. "
+                         "Make a new one: np.where(labels == -1, 0, labels) instead of labels[labels == -1] = 0; a Tensor's "
+                         "entries can be assigned.")
+    raise TraceError(f"jit: an array of shape {a.shape} depends on the arguments in a way that is not recorded, as a view or by "
+                     "a function that NumPy does not hand over. Use functions of np. or tg. on the array itself.")
 
 
 class _Static:

@@ -6,8 +6,8 @@ stays in its variable.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .rounds import Carried, Each, Fixed, Rounds, Same
 
@@ -15,14 +15,33 @@ if TYPE_CHECKING:
     from .scalars import Printer
 
 LONGEST, DEEPEST = 30, 12  # operations and brackets in one expression
-_WIDEST = 110  # characters of a line of numbers
+AGAIN = 3  # operations that are quicker than a list
+SUM, PRODUCT, SIGN, ATOM = 4, 5, 6, 7  # how tightly an expression binds, as in scalars
+
+
+class _Again(NamedTuple):
+    """A value computed once more: an operation like it, and its operands."""
+
+    node: int
+    operands: tuple[Any, ...]
+
+    def leaves(self) -> Iterator[Any]:
+        for x in self.operands:
+            if type(x) is _Again:
+                yield from x.leaves()
+            else:
+                yield x
+
+    def reads(self) -> set[tuple[int, ...]]:
+        return {x.values for x in self.leaves() if type(x) is Each}
 
 
 class Rolled:
     """One loop on its way to source.
 
     kept : the places whose values of all rounds are needed later, with the name of their list. variable : what the value
-    of a place is called in the round, and afterwards that of the last round.
+    of a place is called in the round, and afterwards that of the last round. derived : values from before the loop that
+    are quicker computed again, from others that are iterated over, than kept: the operation and what it reads.
     """
 
     def __init__(self, printer: Printer, loop: Rounds) -> None:
@@ -31,6 +50,49 @@ class Rolled:
         self.needed: set[int] = set()  # places with a value that is read after the loop
         self.variable: dict[int, str] = {}
         self.names = [self._base(j) for j in range(loop.period)]
+        self.derived: dict[tuple[int, ...], _Again] = {}
+        self._derive()
+
+    def _derive(self) -> None:
+        """Find what takes a few operations on floats to compute again; a list of its own costs about as many."""
+        sequences = list(dict.fromkeys(x.values for reads in self.loop.reads for x in reads if type(x) is Each))
+        for values in sequences:
+            others = {v for v in sequences if v != values and v not in self.derived}
+            again = self._again(values, others, AGAIN)
+            if again is not None and not any(values in other.reads() for other in self.derived.values()):
+                self.derived[values] = again
+        self.lists = len(sequences) - len(self.derived)
+
+    def _again(self, values: tuple[int, ...], others: set[tuple[int, ...]], most: int) -> _Again | None:
+        nodes = self.printer.nodes
+        kind = nodes.kinds[values[0]] if min(values) >= nodes.count else None
+        if kind is None or not most or kind.spelling.binds not in (SUM, PRODUCT, SIGN) or any(
+                nodes.kinds[i] is not kind for i in values):
+            return None
+        operands: list[Any] = []
+        for k in range(len(nodes.operands[values[0]])):
+            mine = tuple([nodes.operands[i][k] for i in values])
+            if mine.count(mine[0]) == len(mine):
+                operands.append(Fixed(mine[0]))
+            elif mine in others:
+                operands.append(Each(mine))
+            else:
+                inner = self._again(mine, others, most - 1)
+                if inner is None or kind.spelling.twice:
+                    return None
+                operands.append(inner)
+        return _Again(values[0], tuple(operands)) if any(type(x) is not Fixed for x in operands) else None
+
+    def outside(self) -> Iterator[int]:
+        """The values it reads from before, as it is printed."""
+        for reads in (*self.loop.reads, *[again.leaves() for again in self.derived.values()]):
+            for x in reads:
+                if type(x) is Fixed:
+                    yield x.value
+                elif type(x) is Each and x.values not in self.derived:
+                    yield from x.values
+                elif type(x) is Carried:
+                    yield from x.first
 
     def _base(self, j: int) -> str:
         """The user's name for a place, without the number of the round."""
@@ -67,9 +129,9 @@ class Rolled:
         fixed: dict[int, str] = {}
         carried: dict[Carried, str] = {}
         shifts: list[tuple[str, str]] = []
-        for reads in loop.reads:
+        for reads in (*[again.leaves() for again in self.derived.values()], *loop.reads):
             for x in reads:
-                if type(x) is Each and x.values not in sequences:
+                if type(x) is Each and x.values not in sequences and x.values not in self.derived:
                     sequences[x.values] = printer.fresh(self._sequence_name(x.values))
                 elif type(x) is Fixed and x.value not in fixed:
                     fixed[x.value] = self._invariant(x.value)
@@ -79,6 +141,10 @@ class Rolled:
         for j in sorted(self.kept):
             printer.body.append(f"{self.kept[j]} = []")
         printer.body.append(self._head())
+        for values, again in self.derived.items():
+            name = printer.fresh(self._sequence_name(values))
+            printer.body.append(f"    {name} = {self._again_text(again)[0]}")
+            sequences[values] = name
         for j in range(loop.period):
             if self.stored[j]:
                 self._texts[j], self._binds[j] = self._expression(j)
@@ -146,6 +212,18 @@ class Rolled:
             printer.body.append(f"{name} = {text}")
             return name
         return text
+
+    def _again_text(self, again: _Again) -> tuple[str, int]:
+        texts = []
+        for x in again.operands:
+            if type(x) is _Again:
+                texts.append(self._again_text(x))
+            elif type(x) is Each:
+                texts.append((self._sequences[x.values], ATOM))
+            else:
+                text = self._fixed[x.value]
+                texts.append((text, SIGN if text[0] == "-" else ATOM))
+        return self.printer.written(again.node, texts)
 
     def _expression(self, j: int) -> tuple[str, int]:
         printer, loop = self.printer, self.loop
@@ -233,7 +311,4 @@ class Rolled:
         return f"{name}[{start_text}:{stop_text}{'' if step == 1 else f':{step}'}]"
 
 
-SIGN, ATOM = 6, 7  # as in scalars
-
-
-__all__: list[Any] = ["Rolled"]
+__all__ = ["Rolled"]

@@ -7,7 +7,7 @@ or what an earlier loop left, in any order). Candidates for the length of a roun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from numpy import ndarray
 
 LEAST_ROUNDS = 16  # fewer rounds are quicker as straight lines
 LEAST_OPERATIONS = 256
+TURNS = 8  # places where rounds may begin that are looked at
 LAGS = 3  # how many rounds back a value may be read
 _NEAR = 64  # how far back operands count for the search: those of loops that mirror others lie further back
 _WINDOWS = (8, 64, 512)
@@ -64,20 +65,10 @@ class Rounds:
     def stop(self) -> int:
         return self.start + self.period * self.count
 
-    def outside(self) -> Iterator[int]:
-        """The values it reads from before."""
-        for reads in self.reads:
-            for x in reads:
-                if type(x) is Fixed:
-                    yield x.value
-                elif type(x) is Each:
-                    yield from x.values
-                elif type(x) is Carried:
-                    yield from x.first
 
-
-def find_rounds(operands: Sequence[tuple[int, ...]], kinds: Sequence[Any], first: int) -> list[Rounds]:
-    """The loops among operations, `first` and on, in order.
+def find_rounds(operands: Sequence[tuple[int, ...]], kinds: Sequence[Any], first: int) -> list[list[Rounds]]:
+    """The loops among operations, `first` and on, in order; each with its rounds beginning at one of several places that
+    are equally good.
 
     operands : the places of what each operation reads; negative ones are literals. kinds : equal numbers for equal
     operations.
@@ -85,18 +76,20 @@ def find_rounds(operands: Sequence[tuple[int, ...]], kinds: Sequence[Any], first
     if len(operands) - first < LEAST_OPERATIONS:
         return []
     search = _Search(operands, kinds, first)
-    found: list[Rounds] = []
+    found: list[list[Rounds]] = []
+    taken: list[tuple[int, int]] = []  # from where to where
     for place, period in search.candidates():
-        if any(loop.start <= place < loop.stop for loop in found):
+        if any(start <= place < stop for start, stop in taken):
             continue
-        low = max([first, *[loop.stop for loop in found if loop.stop <= place]])
-        high = min([len(operands), *[loop.start for loop in found if loop.start > place]])
+        low = max([first, *[stop for _, stop in taken if stop <= place]])
+        high = min([len(operands), *[start for start, _ in taken if start > place]])
         for times in (1, 2, 3, 4):
-            loop = search.grown(place, period * times, low, high)
-            if loop is not None:
-                found.append(loop)
+            loops = search.grown(place, period * times, low, high)
+            if loops:
+                found.append(loops)
+                taken.append((min(x.start for x in loops), max(x.stop for x in loops)))
                 break
-    return sorted(found, key=lambda loop: loop.start)
+    return sorted(found, key=lambda loops: loops[0].start)
 
 
 class _Search:
@@ -146,7 +139,7 @@ class _Search:
         good = (gaps > 0) & (lengths >= gaps * (LEAST_ROUNDS // 2))
         return [(int(n), int(i), int(d)) for n, i, d in zip(lengths[good], starts[good], gaps[good], strict=True)]
 
-    def grown(self, place: int, period: int, low: int, high: int) -> Rounds | None:
+    def grown(self, place: int, period: int, low: int, high: int) -> list[Rounds]:
         """The loop around a place, as early and as long as it holds."""
         if period not in self._differ:
             self._differ[period] = np.flatnonzero(self.kinds[period:] != self.kinds[:-period])
@@ -156,13 +149,13 @@ class _Search:
         stop = min(high, int(differ[k]) + period if k < len(differ) else high)
         for _ in range(_TRIES):
             if (stop - start) // period < LEAST_ROUNDS or stop - start < LEAST_OPERATIONS:
-                return None
+                return []
             fails = self._fails(start, period, stop)
             count = (fails - start) // period
             if count >= LEAST_ROUNDS and count * period >= LEAST_OPERATIONS:
-                return self._read(*self._turned(start, period, fails))
+                return [self._read(*turned) for turned in self._turned(start, period, fails)]
             start = max(start + 1, fails - period + 1)
-        return None
+        return []
 
     def _fails(self, start: int, period: int, stop: int) -> int:
         """The first place that does not do what the same place of the round before did."""
@@ -181,7 +174,7 @@ class _Search:
             at, size = end, 2 * size
         return stop
 
-    def _turned(self, start: int, period: int, stop: int) -> tuple[int, int, int]:
+    def _turned(self, start: int, period: int, stop: int) -> list[tuple[int, int, int]]:
         """The same loop with its rounds beginning where the fewest values are carried from one to the next."""
         crossing = np.zeros(2 * period + 1, np.int64)
         last: dict[int, int] = {}
@@ -195,12 +188,12 @@ class _Search:
             crossing[place + 1 + span] -= 1
         total = np.cumsum(crossing)[: 2 * period]
         carried = total[:period] + total[period:]
-        best = int(np.argmin(carried))
-        if best and carried[best] < carried[0]:
+        turned = []
+        for best in np.flatnonzero(carried == carried.min())[:TURNS].tolist():
             fails = self._fails(start + best, period, stop)
             if (fails - start - best) // period >= max(LEAST_ROUNDS, (stop - start) // period - 1):
-                return start + best, period, fails
-        return start, period, stop
+                turned.append((start + best, period, fails))
+        return turned or [(start, period, stop)]
 
     def _read(self, start: int, period: int, stop: int) -> Rounds:
         count = (stop - start) // period

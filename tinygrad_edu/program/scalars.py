@@ -24,7 +24,7 @@ from .emit import Code
 from .expand import ufunc_of
 from .program import Name, Program, evaluate
 from .rolled import Rolled
-from .rounds import Rounds, find_rounds
+from .rounds import LEAST_OPERATIONS, Rounds, find_rounds
 
 # ---------------------------------------------------------------- how operations are spelled
 
@@ -290,6 +290,51 @@ def _used(nodes: Nodes) -> Nodes:
                  [(new[i] if i >= 0 else i) if type(i) is int else i for i in nodes.outputs])
 
 
+def short_chains(nodes: Nodes) -> Nodes:
+    """(x · a) · b as x · (a · b), where x is the last to be known: one operation less for the next round to wait for.
+
+    May move the last digit. x · a must not be read elsewhere.
+    """
+    size = len(nodes.kinds)
+    uses = [0] * size
+    for mine in nodes.operands:
+        for a in mine:
+            if a >= 0:
+                uses[a] += 1
+    for out in nodes.outputs:
+        if type(out) is int and out >= 0:
+            uses[out] += 2
+    made = Nodes(nodes.count, literals=nodes.literals)
+    level: list[int] = []  # how many operations must be done before
+    new: list[int] = []
+    once: list[bool] = []
+
+    def add(kind: Kind | None, operands: tuple[int, ...], name: str, named: bool, single: bool) -> int:
+        made.kinds.append(kind)
+        made.operands.append(operands)
+        made.names.append(name)
+        made.named.append(named)
+        level.append(1 + max([level[a] for a in operands if a >= 0], default=0))
+        once.append(single)
+        return len(level) - 1
+
+    for i, kind in enumerate(nodes.kinds):
+        mine = tuple([new[a] if a >= 0 else a for a in nodes.operands[i]])
+        if kind is not None and kind.op is pointwise.multiply and not kind.truth and mine[0] != mine[1]:
+            for inner, b in (mine, mine[::-1]):
+                if inner < 0 or made.kinds[inner] is not kind or not once[inner]:
+                    continue
+                x, a = sorted(made.operands[inner], key=lambda k: -level[k] if k >= 0 else 0)
+                waits = level[x] if x >= 0 else 0
+                if waits > max([level[k] for k in (a, b) if k >= 0], default=0) and not (a < 0 and b < 0):
+                    product = add(kind, (a, b), f"{nodes.names[i]}_slope", False, True)
+                    mine = (x, product)
+                    break
+        new.append(add(kind, mine, nodes.names[i], nodes.named[i], uses[i] == 1))
+    made.outputs = [(new[i] if i >= 0 else i) if type(i) is int else i for i in nodes.outputs]
+    return _used(made)
+
+
 def read(program: Program) -> Nodes | None:
     """The program by numbers; None where some value is not a single float64, or truth value."""
     try:
@@ -309,7 +354,7 @@ class Printer:
 
     def __init__(self, nodes: Nodes, title: str, roll: bool = True) -> None:
         self.nodes, self.title = nodes, title
-        self.loops: list[Rounds] = find_rounds(nodes.operands, [id(k) for k in nodes.kinds], nodes.count) if roll else []
+        loops: list[list[Rounds]] = find_rounds(nodes.operands, [id(k) for k in nodes.kinds], nodes.count) if roll else []
         self.taken = {*nodes.names, "given", "build", "step", "number", "exact", "results", "np"}
         self.functions: dict[str, Any] = {}
         self.function_name: dict[Any, str] = {}
@@ -321,7 +366,7 @@ class Printer:
         self.depth = [0] * size
         self.patterns: dict[Kind, str] = {}
         self.where = [-1] * size  # the loop that a value is computed in
-        self.rolled = [Rolled(self, loop) for loop in self.loops]
+        self.rolled = [min([Rolled(self, loop) for loop in same], key=lambda one: one.lists) for same in loops]
         self.literal_text = [_number_text(x) for x in nodes.literals]
 
     def fresh(self, wanted: str) -> str:
@@ -405,12 +450,12 @@ class Printer:
         results = [out for out in nodes.outputs if type(out) is int and out >= 0]
         for out in results:
             uses[out] += 2
-        for k, loop in enumerate(self.loops):
-            self.where[loop.start : loop.stop] = [k] * (loop.stop - loop.start)
+        for k, one in enumerate(self.rolled):
+            self.where[one.loop.start : one.loop.stop] = [k] * (one.loop.stop - one.loop.start)
         once = [uses[i] == 1 and self.where[user[i]] == -1 for i in range(size)]
-        if self.loops:
+        if self.rolled:
             straight = [a for i in range(nodes.count, size) if self.where[i] < 0 for a in nodes.operands[i]]
-            for a in {a for reads in (straight, results, *[loop.outside() for loop in self.loops]) for a in reads}:
+            for a in {a for reads in (straight, results, *[one.outside() for one in self.rolled]) for a in reads}:
                 inside = self.loop_at(a)
                 if inside is not None:
                     inside.look(a)
@@ -479,6 +524,8 @@ def scalar_code(program: Program, without: Iterable[str] = ()) -> Code | None:
     nodes = read(program)
     if nodes is None or not nodes.kinds[nodes.count :]:
         return None
+    if "short_chains" not in without and len(nodes.kinds) >= LEAST_OPERATIONS:
+        nodes = short_chains(nodes)
     printer = Printer(nodes, program.name, "loops" not in without)
     text = printer.source()
     held = {name: x.value if isinstance(x, _Hold) else x for name, x in printer.functions.items()}
