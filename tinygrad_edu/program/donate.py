@@ -110,6 +110,10 @@ class _Flattening:
         self.result = {str(program.outputs[key]): (g, k) for g, group in enumerate(self.groups)
                        for k, (_, key) in enumerate(group)}
         self.count = usual
+        self.same: dict[str, Any] = {}  # what only repeats another value
+        for line in program.lines:
+            if line.op.name == "identity" and len(line.operands) == 1 and isinstance(line.operands[0], Name):
+                self.same[line.name] = self.same.get(line.operands[0], line.operands[0])
 
     def program(self) -> Program:
         lines = list(self.before.lines)
@@ -152,6 +156,7 @@ class _Flattening:
     def _formula(self, name: Any, k: int, shape: tuple[int, ...], leaves: list[Name], top: bool = False) -> Any:
         if not isinstance(name, Name):
             return "number", repr(name)
+        name = self.same.get(name, name)
         if name in self.place and self.place[name][1] == k:
             return "argument", self.place[name][0]
         if name in self.result and self.result[name][1] == k and not top:
@@ -168,6 +173,21 @@ class _Flattening:
             leaves.append(name)
         return "leaf", leaves.index(name)
 
+    def _in_order(self, k: int) -> list[int]:
+        """The arguments, each after those whose new values its own new value is made of (Adam's weights after its means)."""
+        def mentioned(formula: Any) -> set[int]:
+            if formula[0] == "result":
+                return {formula[1]}
+            return set().union(*[mentioned(x) for x in formula[1:] if type(x) is tuple])
+
+        needs = {g: mentioned(self._formula(self.before.outputs[group[k][1]], k, self.shapes[group[k][0]], [], top=True)) - {g}
+                 for g, group in enumerate(self.groups)}
+        order: list[int] = []
+        while len(order) < len(needs):
+            found = [g for g in needs if g not in order and needs[g] <= {*order}]
+            order += found or [g for g in needs if g not in order]
+        return order
+
     def _together(self, members: Sequence[int], lines: list[Line], flats: list[Flat]) -> list[Update] | None:
         """Lines that compute the updates of several arrays at once, on flat buffers."""
         own: list[Flat] = [self._flat(group, members) for group in self.groups]
@@ -175,7 +195,8 @@ class _Flattening:
         new: list[Line] = []
         made: dict[Any, Any] = {}
         size = sum(math.prod(self.shapes[self.groups[0][k][0]]) for k in members)
-        for g, group in enumerate(self.groups):
+        for g in self._in_order(members[0]):
+            group = self.groups[g]
             leaves_of = []
             for k in members:
                 leaves: list[Name] = []
@@ -189,6 +210,7 @@ class _Flattening:
                       top: bool = False) -> Any:
                 if not isinstance(name, Name):
                     return name
+                name = self.same.get(name, name)
                 if name in self.place and self.place[name][1] == k:
                     return own[self.place[name][0]].name
                 if name in self.result and self.result[name][1] == k and not top:

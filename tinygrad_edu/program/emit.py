@@ -185,7 +185,7 @@ class Emitter:
             if made is not None and made.op is PART:
                 plain = part_writes_over(self, made, target)
                 index[value] = index[str(made.operands[0])]
-            if plain and value not in self.over and reads.get(self.root[target], -1) <= index[value] and (
+            if plain and self.shapes[value] and value not in self.over and reads.get(self.root[target], -1) <= index[value] and (
                     self.shapes[value] == self.shapes[target]) and self._is_whole(target):
                 self.over[value] = target
             else:
