@@ -75,7 +75,7 @@ def bits_of(e: Emitter, name: str) -> str:
     if name not in e.bits:
         e.bits[name] = fresh(e, f"{name}_bits")
         e.prologue.append(f"{e.bits[name]} = {name}.view(np.{integer})")
-    return e.bits[name]
+    return str(e.bits[name])
 
 
 def chosen(e: Emitter, line: Line) -> tuple[Any, Any, Any] | None:
@@ -116,7 +116,7 @@ def _held_bits(e: Emitter, x: Any, line: Line) -> str:
     key = (str(_number_bits(x, line)), BITS[np.dtype(line.dtype).name])
     if key not in e.numbers:
         e.numbers[key] = fresh(e, f"n{len(e.numbers) + 1}")
-    return e.numbers[key]
+    return str(e.numbers[key])
 
 
 def fresh(e: Emitter, wanted: str) -> str:

@@ -15,6 +15,7 @@ from ..containers import flatten, opened, structure
 from ..tensor import Tensor
 from . import passes
 from .algebra import simplify, spread_late, sums_as_products
+from .collect import collect
 from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
@@ -51,6 +52,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
 # Those that see a whole training step, update included.
 LATER: tuple[tuple[str, Pass, bool], ...] = (
     ("scale_early", scale_early, True),
+    ("collect", collect, True),
     ("fuse", fuse, True),
     ("sums_as_products", sums_as_products, True),
 )
