@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..rules import TABLE
 from ..rules.indexing import is_basic
 from .algebra import dtypes_of, shapes_of, uses_of
 from .big_products import OneThreadEach, SplitProduct, way_to_split, worth_splitting
@@ -92,6 +93,7 @@ class Emitter:
         self.root |= {str(name): str(name) for name in self.program.constants}
         self.root |= {str(flat.name): str(flat.name) for flat in self.program.flats}
         self.root |= {name: str(flat.name) for name, flat in self.flat_of.items()}
+        self.lies_in: dict[str, set[str]] = {}  # value -> all memory it may be a view of, where that is not its root alone
         self.contiguous = {str(x.name): str(x.name) in self.owned for x in self.program.inputs}
         self.contiguous |= {str(name): bool(value.flags.c_contiguous) for name, value in self.program.constants.items()}
         for line in self.program.lines:
@@ -100,6 +102,28 @@ class Emitter:
             viewed = source is not None and self._is_view(line)
             self.root[name] = self.root[source] if viewed and source is not None else name
             self.contiguous[name] = not viewed or (line.op.name == "reshape")
+            self._lies_in(line)
+
+    def _lies_in(self, line: Line) -> None:
+        """Note all memory that a value may be a view of: a reshape makes a copy or a view, a user's function anything."""
+        found = {self.root[str(line.name)]}
+        source = line.operands[0] if line.operands else None
+        if line.op.name in ("reshape", "getitem") and isinstance(source, Name) and line.shape:
+            found |= self.lies_in.get(source, {self.root[source]})
+        elif found == {str(line.name)}:
+            if _may_view(line):
+                for x in line.uses():
+                    if self.shapes[x]:
+                        found |= self.lies_in.get(x, {self.root[x]})
+        else:
+            found |= self.lies_in.get(source, found)  # type: ignore[arg-type]
+        if len(found) > 1 or found != {self.root[str(line.name)]}:
+            self.lies_in[str(line.name)] = found
+
+    def _read(self, name: str, i: int, last: dict[str, int]) -> None:
+        """A value is read at line i, and with it whatever memory it lies in."""
+        for root in self.lies_in.get(name, ()) or (self.root[name],):
+            last[root] = i
 
     def _is_view(self, line: Line) -> bool:
         op, source = line.op.name, line.operands[0]
@@ -117,12 +141,12 @@ class Emitter:
         self.last: dict[str, int] = {}
         for i, line in enumerate(self.program.lines):
             for name in line.uses():
-                self.last[self.root[name]] = i
+                self._read(name, i, self.last)
         end = len(self.program.lines)
         for name in self.results:
-            self.last[self.root[name]] = end
+            self._read(name, end, self.last)
         for update in self.program.updates:
-            self.last[self.root[update.value]] = end
+            self._read(update.value, end, self.last)
         self.returned_roots = {self.root[name] for name in self.results} if self.copy else set()
         self._updates_in_place()
         self.preplaced: dict[str, tuple[str, int]] = {}  # value -> (flat memory, where in it)
@@ -175,7 +199,7 @@ class Emitter:
         index = {str(line.name): i for i, line in enumerate(self.program.lines)}
         for i, line in enumerate(self.program.lines):
             for name in line.uses():
-                reads[self.root[name]] = i
+                self._read(name, i, reads)
         self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
         self.moved: list[Any] = []  # the updates that take a copy at the end
         for update in self.program.updates:
@@ -323,7 +347,7 @@ class Emitter:
             if out in self.owned:
                 return str(out)
             root = self.root[out]
-            if root != out or out in self.program.constants or any(out == x.name for x in self.program.inputs):
+            if root != out or out in self.lies_in or out in self.program.constants or any(out == x.name for x in self.program.inputs):
                 return f"{out}.copy()" if self.shapes[out] and self.copy else str(out)
             return f"{out}.copy()" if out in self.static and self.copy else str(out)
         return self._object(getattr(out, "value", out))
@@ -509,6 +533,20 @@ class Emitter:
         if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
             return f"np.{name}"
         return self._object(function)
+
+
+_VIEWS = {"eig_values", "eigh_values", "flip", "getitem", "identity", "reshape", "svd_values", "transpose"}
+
+
+def _may_view(line: Line) -> bool:
+    """Whether a call's result may share memory with an operand: of the engine's few do, of others nobody knows."""
+    op = line.op
+    if not line.shape or ufunc_of(op) is not None or op.kind == "draw" or op.name.endswith(".reduce") or op is COPY:
+        return False
+    if TABLE.get(op.name) is op:
+        return op.name in _VIEWS
+    module = str(getattr(op.forward, "__module__", ""))
+    return not module.startswith(__package__) or module.endswith(".traced")
 
 
 def _covers(line: Line) -> bool:

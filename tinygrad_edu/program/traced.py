@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import UnsupportedError
-from ..rules import pointwise
+from ..rules import indexing, pointwise, shapes
 from ..tensor import Primitive, Tensor
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -34,43 +34,106 @@ class Traced(ndarray):
 
     is_traced = True  # how the rooms below know one
     source: Any
+    changed: str  # where it was written to, which no source tells
 
     def __array_finalize__(self, obj: Any) -> None:
         self.source = obj if type(obj) is Traced else None
+        self.changed = obj.changed if type(obj) is Traced else ""
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and ufunc.nout == 1:  # single numbers, by the shortest way
+            numbers = []
+            for x in inputs:
+                kind = type(x)
+                if kind is Traced and not x.shape:
+                    numbers.append(x.view(ndarray)[()])
+                elif kind is float or kind is int or kind is np.float64:
+                    numbers.append(x)
+                else:
+                    break
+            else:
+                return traced(ufunc(*numbers), (ufunc, inputs, kwargs))
         if any(type(x) is Tensor for x in inputs):
             return NotImplemented  # recorded there, with this array as its operand
-        plain = [_plain(x) for x in inputs]
+        plain, settings = [_plain(x) for x in inputs], {k: _plain(v) for k, v in kwargs.items()}
         out = kwargs.get("out")
         if out is not None:
-            kwargs["out"] = tuple(_plain(x) for x in out)
-            getattr(ufunc, method)(*plain, **kwargs)
-            for x in out:
-                if type(x) is Traced:
-                    x.source = None  # changed in place: it stands for something else now
+            settings["out"] = tuple(x.view(ndarray) if type(x) is Traced else x for x in out)
+            getattr(ufunc, method)(*plain, **settings)
+            changed_in_place(out)
             return out[0] if len(out) == 1 else out
-        value = getattr(ufunc, method)(*plain, **{k: _plain(v) for k, v in kwargs.items()})
-        if ufunc.nout > 1 or method == "at":
+        value = getattr(ufunc, method)(*plain, **settings)
+        if method == "at":
+            changed_in_place(inputs[0])
             return value
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return traced(value, (function, inputs, kwargs))
+        return noted(ufunc if method == "__call__" else getattr(ufunc, method), value, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(t is Tensor for t in types):
             return NotImplemented
         value = func(*[_plain(x) for x in args], **{k: _plain(v) for k, v in kwargs.items()})
-        return traced(value, (func, args, kwargs)) if isinstance(value, (ndarray, np.generic)) else value
+        if func in _IN_PLACE:
+            changed_in_place((*args, *kwargs.values())[0])
+        if kwargs.get("out") is not None:
+            changed_in_place(kwargs["out"])
+            return kwargs["out"]
+        return value if func in _OF_SHAPES else noted(func, value, args, kwargs)
+
+    def __getitem__(self, index: Any) -> Any:
+        index = tuple(index) if type(index) is list and any(type(p) is slice for p in index) else index
+        value = super().__getitem__(_plain(index))
+        op = indexing.getitem if indexing.is_basic(index) else indexing.gather
+        if not isinstance(value, Traced):
+            return traced(value, (op, (self,), {"index": index}))
+        value.source = (op, (self,), {"index": index})
+        return value
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        self.view(ndarray)[_plain(index)] = _plain(values)
+        changed_in_place(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def T(self) -> Any:
+        return self.transpose()
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         return traced(np.asarray(self).astype(dtype, *args, **kwargs), (as_type, (self,), {"dtype": np.dtype(dtype)}))
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        value = np.asarray(self).reshape(*shape, **kwargs)
-        return traced(value, (np.reshape, (self,), {"shape": value.shape})) if not kwargs else value
+        if kwargs:
+            return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
+        value = np.asarray(self).reshape(*shape)
+        return traced(value, (shapes.reshape, (self,), {"shape": value.shape}))
+
+    def transpose(self, *axes: Any) -> Any:
+        value = np.asarray(self).transpose(*axes)
+        order = tuple(axes[0] if len(axes) == 1 else axes) if axes and axes[0] is not None else tuple(range(self.ndim))[::-1]
+        return traced(value, (shapes.transpose, (self,), {"axes": tuple(i % self.ndim for i in order)}))
+
+    def flatten(self, order: Any = "C") -> Any:
+        return np.ravel(self, order)
 
     def copy(self, *args: Any, **kwargs: Any) -> Any:
         return traced(np.asarray(self), self)
+
+    def tolist(self) -> Any:
+        _refuse("numbers")
+        return np.asarray(self).tolist()
+
+    def sort(self, *args: Any, **kwargs: Any) -> None:
+        self.view(ndarray).sort(*args, **kwargs)
+        changed_in_place(self)
+
+    def partition(self, *args: Any, **kwargs: Any) -> None:
+        self.view(ndarray).partition(*args, **kwargs)
+        changed_in_place(self)
+
+    def fill(self, value: Any) -> None:
+        self.view(ndarray).fill(_plain(value))
+        changed_in_place(self)
 
     def __bool__(self) -> bool:
         _refuse("bool")
@@ -100,9 +163,37 @@ def _as_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, *args, **kwargs: function(self, *args, **kwargs)
 
 
-for _function in (np.sum, np.mean, np.max, np.min, np.argmax, np.argmin, np.any, np.all, np.argsort):
-    setattr(Traced, _function.__name__.removeprefix("a") if _function in (np.max, np.min) else _function.__name__,
-            _as_function(_function))
+for _name in ("sum", "mean", "max", "min", "argmax", "argmin", "any", "all", "argsort", "argpartition", "clip", "conj",
+              "cumprod", "cumsum", "diagonal", "dot", "nonzero", "prod", "ravel", "repeat", "round", "searchsorted", "squeeze",
+              "std", "swapaxes", "take", "trace", "var", "choose", "ptp"):
+    setattr(Traced, _name, _as_function(getattr(np, _name)))
+# functions that change their first argument, and functions of shapes and types
+_IN_PLACE = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal)
+_OF_SHAPES = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type, np.iscomplexobj,
+              np.isrealobj, np.may_share_memory, np.shares_memory, np.array_repr, np.array_str, np.array2string,
+              *_IN_PLACE)
+
+
+def changed_in_place(x: Any) -> None:
+    """An array that has been written to stands for something else now, and so does what it is a view of."""
+    if type(x) in (tuple, list):
+        for item in x:
+            changed_in_place(item)
+    while type(x) is Traced:
+        if not x.changed:
+            x.changed = _users_line()
+        x = x.base
+
+
+def _users_line() -> str:
+    """The line of the user's code that is being run."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith((_NUMPY, _PACKAGE)):
+        frame = frame.f_back
+    if frame is None:
+        return "a function of the engine"
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    return f"{frame.f_code.co_name}, line {frame.f_lineno}" + (f": {line}" if line else "")
 
 
 def as_type(x: Any, dtype: Any) -> Any:
@@ -114,16 +205,38 @@ def _plain(x: Any) -> Any:
     if type(x) is Traced:
         x = x.view(ndarray)
         return x if x.ndim else x[()]
-    if type(x) in (tuple, list):
+    if type(x) is tuple or type(x) is list:
         return type(x)(_plain(item) for item in x)
+    if type(x) is dict:
+        return {key: _plain(item) for key, item in x.items()}
     return x
+
+
+def noted(function: Any, value: Any, inputs: Any, params: Any) -> Any:
+    """What a call gave, remembering the call; of several results each remembers which it was."""
+    if isinstance(value, (ndarray, np.generic, bool, int, float)):
+        return traced(value, (function, inputs, params))
+    if isinstance(value, (tuple, list)):
+        parts = [noted(_result_of(function, i), item, inputs, params) for i, item in enumerate(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+@functools.cache
+def _result_of(function: Any, i: int) -> Primitive:
+    op = as_primitive(function)
+    return Primitive(f"{op.name}_{i}", lambda *args, **params: op.forward(*args, **params)[i])
+
+
+new_array = ndarray.__new__
 
 
 def traced(value: Any, source: Any) -> Traced:
     """A copy of a value that knows its source. It owns its data, so that a plain view of it has it as its base."""
-    value = np.asarray(value)
-    out = ndarray.__new__(Traced, value.shape, value.dtype)
-    out[...] = value
+    if not isinstance(value, (ndarray, np.generic)):
+        value = np.asarray(value)
+    out = new_array(Traced, value.shape, value.dtype)
+    ndarray.__setitem__(out, ..., value)
     out.source = source
     return out
 
@@ -138,6 +251,14 @@ def origin(x: Any) -> Traced | None:
     if type(base) is Traced and base.shape == x.shape and base.strides == x.strides and base.ctypes.data == x.ctypes.data:
         return base
     return None
+
+
+def is_part_of_traced(x: Any) -> bool:
+    """Whether an array is a view of a traced value's memory, but not of all of it as it lies."""
+    base = x
+    while type(base) is ndarray:
+        base = base.base
+    return type(base) is Traced and x.size > 0
 
 
 def _refuse(what: str) -> None:
@@ -195,6 +316,9 @@ def arrays_in(x: Any) -> Iterator[Traced]:
 
 def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
     """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
-    if type(y) is Traced or not isinstance(y, (ndarray, np.generic)):
+    if not isinstance(y, (ndarray, np.generic)) or not any(True for _ in arrays_in((args, params))):
         return y
-    return traced(y, (op, args, params)) if any(True for _ in arrays_in((args, params))) else y
+    if type(y) is Traced and y.base is None and not any(y is x for x in args):
+        y.source, y.changed = (op, args, params), ""  # whatever its function did inside
+        return y
+    return traced(y, (op, args, params))
