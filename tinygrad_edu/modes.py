@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from typing import Any
 
-# how many no_grad and strict_shapes are open in all threads: nearly always none, and one test says so
+# how many no_grad, strict_shapes and traces are open in all threads: nearly always none, and one test says so
 opened = 0
 traces = 0  # how many functions are being traced, in all threads
 _lock = threading.Lock()
@@ -113,16 +113,18 @@ def strict() -> bool:
 @contextmanager
 def tracing(note: Callable[..., Any]) -> Iterator[None]:
     """While a function is traced, every primitive's value goes through `note`."""
-    global traces
+    global opened, traces
     before, here.note = here.note, note
     with _lock:
         traces += 1
+        opened += 1
     try:
         yield
     finally:
         here.note = before
         with _lock:
             traces -= 1
+            opened -= 1
 
 
 def noted(op: Any, args: Any, params: Any, y: Any) -> Any:

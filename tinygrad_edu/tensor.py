@@ -413,7 +413,9 @@ class Primitive:
             return modes.noted(self, args, params, y) if modes.traces else y
         if not tracked or (modes.opened and paused_here(self, args, y)):
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
-        return result(modes.noted(self, args, params, y) if modes.traces else y, self, args, params or None)
+        if modes.opened:
+            y = modes.noted(self, args, params, y)
+        return result(y, self, args, params or None)
 
     def rules_for(self, count: int) -> Sequence[Rule | None]:
         """The rules of `count` operands, in order."""
