@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy import float64
 
-from .. import ops
-from ..errors import DTypeError, ShapeError, name_of, variable_names
+from .. import modes, ops
+from ..errors import DTypeError, ShapeError, UnsupportedError, name_of, variable_names
 from ..ops.inputs import as_array, value_of
 from . import init
 from .init import generator
@@ -146,6 +146,19 @@ class Embedding(Module):
         return ops.getitem(weight, index)
 
 
+def drawn_from(layer: Any, where: str) -> np.random.Generator:
+    """The generator that a layer draws zeros from; refused where there is none, or where its draws would be frozen."""
+    rng = layer.rng
+    if rng is None:
+        raise ValueError(f"{where}: random zeros need a generator, nothing is drawn from a global one. Make the layer with "
+                         "rng=0 (or a np.random.Generator that several share), or give "
+                         "nn.functional_call(model, params, x, rng=rng).")
+    if type(rng) is np.random.Generator and modes.here.note is not None:
+        raise UnsupportedError(f"{where}: while a function is traced, zeros drawn from the layer's own generator would stay "
+                               "the same for ever. Make the generator an argument: nn.functional_call(model, params, x, rng=rng).")
+    return rng  # type: ignore[no-any-return]
+
+
 class Dropout(Module):
     """In training each entry becomes 0 with probability p, the others are divided by 1 − p; in evaluation nothing happens.
 
@@ -167,7 +180,7 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Any:
         """x with random zeros."""
-        return ops.dropout(x, self.p, self.training, self.rng)
+        return ops.dropout(x, self.p, True, drawn_from(self, "Dropout")) if self.training and self.p else as_array(x, "Dropout")
 
 
 class Dropout2d(Dropout):
@@ -180,7 +193,7 @@ class Dropout2d(Dropout):
             raise ShapeError(f"Dropout2d: {shown(x)} has {x.ndim} axes; it takes (N, C, H, W), or (C, H, W) for one example.")
         if not self.training or not self.p:
             return x
-        return x * ops.dropout(np.ones((*x.shape[:-2], 1, 1), x.dtype), self.p, True, self.rng)
+        return x * ops.dropout(np.ones((*x.shape[:-2], 1, 1), x.dtype), self.p, True, drawn_from(self, "Dropout2d"))
 
 
 class Flatten(Module):

@@ -43,6 +43,7 @@ class Module:
     """
 
     training: bool = True
+    _whole: bool = False  # whether its parts are its own business, and tables show it as one layer
     _buffers: Mapping[str, bool] = {}  # name of a buffer: whether it is saved
     _given: Mapping[int, Any] | None = None  # of a stand-in made by functional_call: its parameters, by id
 
@@ -163,7 +164,8 @@ class Module:
     def _settings(self) -> dict[str, Any]:
         """Its own hyperparameters: the public attributes that are numbers, text, or tuples of such."""
         return {name: value for name, value in vars(self).items()
-                if not name.startswith("_") and name not in _OWN and name not in self._buffers and _is_plain(value)}
+                if not name.startswith("_") and name not in (*_OWN, "rng", *self._buffers) and value is not None
+                and _is_plain(value)}
 
     def extra_repr(self) -> str:
         """What stands between the brackets of its text."""
@@ -364,12 +366,12 @@ def functional_call(model: Module, params: Mapping[str, Any], *args: Any, buffer
     >>> {name: slope.shape for name, slope in slopes.items()}
     {'0.weight': (3, 2), '0.bias': (3,), '2.weight': (1, 3), '2.bias': (1,)}
     """
-    stand_in = _stand_in(model, params, buffers or {}, rng)
-    result = stand_in(*args, **kwargs)
-    return (result, dict(stand_in.named_buffers())) if return_buffers else result
+    other = stand_in(model, params, buffers or {}, rng)
+    result = other(*args, **kwargs)
+    return (result, dict(other.named_buffers())) if return_buffers else result
 
 
-def _stand_in(model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any], rng: Any = None) -> Module:
+def stand_in(model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any], rng: Any = None) -> Module:
     """The same model around other parameters and buffers: new Module objects, everything else shared."""
     values: dict[int, Any] = {}  # of a parameter's id
     rows: dict[int, dict[str, Any]] = {}  # buffers of a module's id
