@@ -52,7 +52,7 @@ class Watch:
         self.arrays: dict[str, Any] = {}  # plain arrays, by the variable that holds them
         self.numbers: dict[str, Any] = {}
         self._seen: dict[int, dict[str, Any]] = {}
-        self.looks = 0
+        self.events = 0
 
     def look(self, frame: FrameType) -> None:
         seen = self._seen.setdefault(id(frame), {})
@@ -85,13 +85,13 @@ class Watch:
                         found.setdefault(f"{name}_{i}", []).append(item)
 
     def profile(self, frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call":
+        self.events += 1
+        if self.events > MOST_EVENTS:
+            sys.setprofile(None)
+        elif event == "call":
             caller = frame.f_back
             if caller is not None and _is_users(caller, self.code):
                 self.look(caller)
-                self.looks += 1
-                if self.looks > MOST_LOOKS:
-                    sys.setprofile(None)
         elif event == "return" and _is_users(frame, self.code):
             self.leave(frame)
 
@@ -110,7 +110,7 @@ class Watch:
                 before.enable()
 
 
-MOST_LOOKS = 5000  # after that many calls nobody will read the names, and looking at all variables takes its time
+MOST_EVENTS = 100_000  # calls and returns after which nobody will read the names, and looking at variables costs time
 _HERE = __file__.removesuffix("program/naming.py").removesuffix("program\\naming.py")
 
 
