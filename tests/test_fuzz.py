@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
+from tinygrad_edu.nn import losses, margins, regression
 from tinygrad_edu.ops import FAMILIES
 from tinygrad_edu.rules import TABLE as PRIMITIVES
 from tinygrad_edu.tensor import Primitive
@@ -59,7 +61,9 @@ def test_programs_drawn_by_hypothesis(data: Any) -> None:
 
 def test_every_function_is_in_the_table() -> None:
     """A function of the package that no line can call is not tested here, and says why."""
-    public = {name for family in FAMILIES for name in family.__all__} | set(nn.__all__)
+    public = {name for family in FAMILIES for name in family.__all__} | {
+        name for module in (losses, margins, regression) for name, f in vars(module).items()
+        if inspect.isfunction(f) and f.__module__ == module.__name__ and name in nn.__all__}
     fill()
     missing = sorted(public - set(TABLE) - set(OUTSIDE))
     assert not missing, "write how a line calls each of them, in tests/fuzz/table*.py"
@@ -155,6 +159,52 @@ def test_einsum_of_truth_values_keeps_float32() -> None:
     np.testing.assert_array_equal(y.data, np.einsum("ijk,im->jki", x, mask))
 
 
+SINGLE = np.array([0.5, -1.5, 2.0], np.float32)
+
+
+@pytest.mark.parametrize(("function", "reference"), [
+    pytest.param(lambda x: tg.insert(x, 1, 1.5), lambda x: np.insert(x, 1, 1.5), id="insert"),
+    pytest.param(lambda x: tg.insert(x, [1, 1], 1.5), lambda x: np.insert(x, [1, 1], 1.5), id="insert-twice"),
+    pytest.param(lambda x: tg.scatter_add(x, 0, np.array([1, 1]), 0.5), lambda x: x + np.array([0, 1, 0], np.float32),
+                 id="scatter_add"),
+    pytest.param(lambda x: tg.gradient(x, np.array([0.0, 1.0, 3.0])), lambda x: np.gradient(x, np.array([0.0, 1.0, 3.0])),
+                 id="gradient"),
+    pytest.param(lambda x: tg.select([x > 0.4, x < 0], [x, 2]), lambda x: np.select([x > 0.4, x < 0], [x, 2]), id="select"),
+    pytest.param(lambda x: tg.select([x > 0.4], [x], default=np.array([True, False, True])), lambda x: np.select(
+        [x > 0.4], [x], np.array([True, False, True])), id="select-truth"),
+])
+def test_float32_stays_float32_where_numpy_keeps_it(function: Any, reference: Any) -> None:
+    y = function(Tensor(SINGLE))
+    assert y.dtype == reference(SINGLE).dtype == np.float32
+    np.testing.assert_allclose(y.data, reference(SINGLE), rtol=1e-6)
+
+
+def test_operands_of_single_precision_cost_no_digits() -> None:
+    """The rules computed p − 1 and log x, and einsum its sums, in the narrower type."""
+    x, p = np.array([3.5436, 3.8]), np.float32(-1.445)
+    np.testing.assert_allclose(tg.grad(lambda x: tg.power(x, p).sum())(x), float(p) * x ** (float(p) - 1), rtol=1e-14)
+    x32, p64 = x.astype(np.float32), np.array([0.3, 0.4])
+    wanted = np.float64(x32) ** p64 * np.log(np.float64(x32))
+    np.testing.assert_allclose(tg.grad(lambda p: tg.power(x32, p).sum())(p64), wanted, rtol=1e-14)
+    np.testing.assert_allclose(tg.grad(lambda p: (Tensor(x32) ** p).sum())(p64), wanted, rtol=1e-14)
+    thirds = np.full((2, 2, 50), 1 / 3, np.float32)
+    y = tg.einsum("ij,ijm->j", Tensor(np.ones((2, 2))), thirds)
+    np.testing.assert_allclose(y.data, np.einsum("ij,ijm->j", np.ones((2, 2)), thirds), rtol=1e-14)
+
+
+def test_correlations_do_not_exceed_one() -> None:
+    x = np.array([[-0.9, -0.0, 0.1, -1.4], [-1.0, 0.6, 1.0, -0.5]])
+    assert np.all(np.abs(tg.corrcoef(Tensor(x)).data) <= 1)
+
+
+def test_formulas_of_a_sum_along_one_axis_by_its_number() -> None:
+    x = np.array([[0.1], [1.3], [-1.8]])
+    J, d = by_the_printed_code(lambda x: np.nanvar(x, axis=0).sum(), x)
+    np.testing.assert_allclose(J, np.var(x), rtol=1e-14)
+    assert str(tg.formulas(lambda x: np.nanvar(x, axis=0).sum(), x))
+    np.testing.assert_allclose(d, 2 * (x - x.mean()) / 3, rtol=1e-14)
+
+
 def by_the_printed_code(f: Any, x: Any) -> Any:
     source = tg.numpy_source(f, x)
     space: dict[str, Any] = {}
@@ -167,8 +217,28 @@ def by_the_printed_code(f: Any, x: Any) -> Any:
     pytest.param(lambda x: (x ** np.int64(-2) * np.array([1.13])).sum(), np.array([1.2], np.float32), id="strong-integer"),
     pytest.param(lambda x: 1.13696 * np.average(x.tile(())[()], weights=np.float32(0.7082)), np.float64(1.5),
                  id="single-precision-constant"),
+    pytest.param(lambda x: 1.13696 * np.where(x > 0.25, x, np.float64(0.5489)), np.float32(0.6), id="numbers-of-two-types"),
+    pytest.param(lambda x: 1.13696 * tg.heaviside(np.float64(-0.8828), x), np.float32(-0.4), id="cast-of-a-python-number"),
+    pytest.param(lambda x: (tg.sort(x, axis=None) * np.arange(9.0)).sum(), np.array([[1.0, -1.0, 2.0]] * 3), id="stable-sort"),
+    pytest.param(lambda x: (tg.meshgrid(np.array([0.677, -1.7543, 0.0142]), x)[1].std(axis=0)).sum(),
+                 np.array([0.7, -1.8, 0.0]), id="broken-inside-brackets"),
+    pytest.param(lambda x: tg.assign(np.float64(3.2), np.s_[None], x) * 1.5, np.float64(-1.2), id="index-of-a-number"),
+    pytest.param(lambda x: tg.kl_div(tg.scatter(x, -2, np.array([[0, 0], [1, 1]]), 0.4), np.array([[0.7, 0.4], [0.4, 0.5]])),
+                 np.array([[-1.0, -0.8], [-0.7, 1.9]]), id="mask-read-before-it-is-made"),
+    pytest.param(lambda x: np.floor(tg.amax(np.flip(x, (0, 1)), axis=0)).sum(), np.arange(24.0).reshape(2, 4, 3),
+                 id="settings-of-what-rules-call"),
 ])
 def test_printed_code_of_what_was_found(f: Any, x: Any) -> None:
     J, d = by_the_printed_code(f, x)
     wanted, gradient = tg.value_and_grad(f)(x)
     assert wanted == J and np.array_equal(d, gradient) and np.asarray(d).dtype == np.asarray(gradient).dtype
+
+
+def test_pytorch_agrees_at_ties_too() -> None:
+    """Where PyTorch is installed."""
+    pytest.importorskip("torch")
+    from fuzz import pytorch
+
+    counts, findings = pytorch.run(0, 200)
+    assert not findings, findings[0]
+    assert counts["compared"] > 80

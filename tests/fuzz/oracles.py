@@ -45,7 +45,7 @@ SUMMED = {"matmul", "dot", "inner", "vdot", "tensordot", "einsum", "outer", "kro
           "inv", "solve", "det", "slogdet", "cholesky", "eigh", "eigvalsh", "eig", "eigvals", "svd", "svdvals", "nuclear",
           "norm", "qr", "pinv", "lstsq", "cond", "tensorinv", "tensorsolve", "cov", "corrcoef",
           "scaled_dot_product_attention", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "avg_pool1d",
-          "avg_pool2d", "interpolate", "unfold", "fold"}
+          "avg_pool2d", "interpolate", "unfold", "fold", "nansum", "nanmean", "nanvar", "nanstd"}
 LONG = np.longdouble
 
 
@@ -106,9 +106,9 @@ class Check:
         self.xs = [program.inputs[name] for name in self.names]
         self.every = tuple(range(len(self.xs)))
         self.outcome = Outcome()
-        self.single = any(np.asarray(x).dtype == np.float32 for x in [*self.xs, *program.constants.values()])
-        self.single = self.single or any("float32" in step.text for step in program.steps)
+        # a constant of single precision is exact, and costs what meets it in double precision no digits
         self.rough = any(step.rough for step in program.steps)
+        self.single = self.rough or any(np.asarray(x).dtype == np.float32 for x in self.xs)
         self.exact = all(step.exact for step in program.steps)
         self.rng = np.random.default_rng([program.seed or 0, 7])
         self.run_program, self.run_cost = program.functions()
@@ -154,10 +154,30 @@ class Check:
             for kind, v in (("recorded", y.data), ("on arrays", p)):
                 if np.asarray(v).dtype != np.asarray(w).dtype:
                     raise MismatchError("forward", f"{name} {kind}: dtype {np.asarray(v).dtype}, NumPy's {np.asarray(w).dtype}")
-                close("forward", v, w, tolerance, f"{name} {kind}")
+                try:
+                    close("forward", v, w, tolerance, f"{name} {kind}")
+                except MismatchError:
+                    if np.shape(v) != np.shape(w) or not self.rounding_decides(name, tolerance):
+                        raise
+                    self.outcome.skipped.append("forward: rounding decides a jump")
             if not y.ndim and isinstance(y.data, np.ndarray):
                 raise MismatchError("forward", f"{name}: a 0-dimensional array where a NumPy scalar was expected")
         self.outcome.checked.append("forward")
+
+    def rounding_decides(self, name: str, tolerance: float) -> bool:
+        """Whether the plain code itself jumps when its inputs, or its lines, are moved by what rounding moves them."""
+        wanted = self.program.values()[name]
+        eps = 1e-6 if self.single else 1e-14
+        for k in range(8):
+            noise = np.random.default_rng(k)
+            moved = {n: np.asarray(x + eps * noise.uniform(-1, 1, np.shape(x)), np.asarray(x).dtype)[()]
+                     for n, x in self.program.inputs.items()}
+            steps = tuple(replace(s, plain=f"tg.jitter({s.plain}, {eps * (k % 2)}, {k})" if len(s.targets) == 1 else s.plain)
+                          for s in self.program.steps)
+            near = replace(self.program, inputs=moved, steps=steps).values()[name]
+            if np.shape(near) != np.shape(wanted) or np.any(np.abs(near - wanted) > tolerance):
+                return True
+        return False
 
     def largest(self, values: dict[str, Any]) -> float:
         """The largest number on the way, by which what is rounded is measured."""
@@ -303,7 +323,7 @@ class Check:
             self.outcome.skipped.append("modes: not finite")
             return
         left, right = dot(gs, self.us), dot(vs, ts)
-        scale = max(size_of(gs, self.us), size_of(vs, ts), 1e-3)
+        scale = max(size_of(gs, self.us), size_of(vs, ts), 0.1 if self.single else 1e-3)
         limit = (1e-4 if self.single else 1e-11) * scale
         if abs(left - right) > limit and abs(left - right) > limit * self.largest(self.program.values()) ** 2:
             raise MismatchError("modes", f"<v, jvp u> = {right}, <vjp v, u> = {left}")
@@ -359,7 +379,7 @@ class Check:
         if not finite(rr) or not finite(fr):
             self.outcome.skipped.append("second: not finite")
             return
-        sizes = [size_of(rr, us), size_of(fr, us), 1e-3, 1e-3 * size_of(self.gradient, us)]
+        sizes = [size_of(rr, us), size_of(fr, us), 0.1 if self.single else 1e-3, 1e-3 * size_of(self.gradient, us)]
         scale = max(sizes)
         tolerance = 1e-3 if self.single else 1e-8
         for name, h, k in zip(self.names, rr, fr, strict=True):

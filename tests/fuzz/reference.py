@@ -157,6 +157,12 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     return np.sort(x, axis)
 
 
+@reference
+def jitter(x: Any, eps: float, seed: int) -> Any:
+    """x as another order of rounding might have it."""
+    return _like(x + eps * np.random.default_rng(seed).uniform(-1, 1, np.shape(x)), x)
+
+
 # ---------------------------------------------------------------- losses
 
 def _reduced(losses: Any, reduction: str) -> Any:

@@ -280,7 +280,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Any = None) -> A
     if not training:
         return x
     kept = np.random.default_rng(rng).random(np.shape(x)) >= p
-    return np.asarray(kept, x.dtype) * x / (1 - p)
+    return np.where(kept, x, np.zeros_like(x)) / (1 - p)
 
 
 @reference
@@ -489,6 +489,8 @@ def interpolate(x: Any, size: Any = None, scale_factor: Any = None, mode: str = 
             factor = scale_factor if isinstance(scale_factor, (int, float)) else scale_factor[axis - 2]
             m = math.floor(n * factor)
             step = 1 / factor
+        if m < 1:
+            raise ValueError("nothing is left")
         table = np.zeros((m, n), x.dtype)
         for i in range(m):
             if mode == "nearest":

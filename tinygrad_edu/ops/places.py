@@ -193,12 +193,16 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist) or not len(condlist):
         raise ValueError(f"select: {len(condlist)} conditions and {len(choicelist)} choices. Give one choice for each "
                          "condition.")
+    choicelist = [operand(choice, "select") for choice in choicelist]
     y = operand(default, "select")
+    dtype = np.result_type(*[x.dtype if hasattr(x, "dtype") else x for x in (y, *choicelist)])
+    if dtype.kind == "f":  # the type of them all, whichever are chosen among first
+        y, *choicelist = [x if type(x) is Tensor else np.asarray(x, dtype)[()] for x in (y, *choicelist)]
     for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist)), strict=True):
         condition = value_of(condition)
         if np.asarray(condition).dtype != bool:
             raise TypeError(f"select: a condition of dtype {np.asarray(condition).dtype}. Use a comparison.")
-        y = where(condition, operand(choice, "select"), y)
+        y = where(condition, choice, y)
     return y
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..operators import infix, prefix
-from ..rules import pointwise
+from ..rules import pointwise, shapes
 from ..tensor import Primitive, Tensor
 from .inputs import floating, operand, value_of
 
@@ -239,10 +239,26 @@ def power(a: Any, b: Any) -> Any:
     if type(a) is Tensor:
         if type(b) is int or type(b) is float:
             return pointwise.square(a) if b == 2 else pointwise.constant_power(a, exponent=b)
-        return _power(a, operand(b, "power"))
+        b = operand(b, "power")
+        if getattr(b, "dtype", a.value.dtype) != a.value.dtype:
+            a, b = _of_one_precision(a, b)
+        return _power(a, b)
     if type(b) is Tensor:
-        return _power_swapped(b, operand(a, "power"))
+        a = operand(a, "power")
+        if getattr(a, "dtype", b.value.dtype) != b.value.dtype:
+            a, b = _of_one_precision(a, b)
+        return _power_swapped(b, a)
     return pointwise.power(operand(a, "power"), operand(b, "power"))
+
+
+def _of_one_precision(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both in the wider of two float types, which is the result's: the rules compute b − 1 and log a, and must not lose
+    its digits there."""
+    if a.dtype.kind != "f" or b.dtype.kind != "f":
+        return a, b
+    wide = np.promote_types(a.dtype, b.dtype)
+    return tuple(x if x.dtype == wide else shapes.astype(x, dtype=wide) if type(x) is Tensor else x.astype(wide)
+                 for x in (a, b))
 
 
 def swapped_power(a: Any, b: Any) -> Any:

@@ -129,8 +129,8 @@ def einsum(subscripts: Any, *operands: Any) -> Any:
     """
     inputs, output, xs = _parse_einsum(subscripts, operands)
     dtype = np.result_type(*[x.dtype for x in xs])
-    if dtype.kind == "f":  # truth values and counts as numbers of the result, before they are summed
-        xs = [x if x.dtype.kind == "f" else x.astype(dtype) for x in xs]
+    if dtype.kind == "f":  # as NumPy: of the result's type before they are summed
+        xs = [x if x.dtype == dtype else x.astype(dtype) for x in xs]
     terms = []
     for i, (letters, x) in enumerate(zip(inputs, xs, strict=True)):
         for letter in dict.fromkeys(letters):  # repeated letters: the diagonal

@@ -65,6 +65,9 @@ def trace_with_arguments(f: Callable[..., Any] | Tensor, *args: Any, wrt: Any = 
     tracing = _Tracing(f, args, wrt)
     return tracing.program(), [np.array(t.value if type(t) is Tensor else t) for t in tracing.inputs]
 
+# what rules give NumPy's functions after the array, by the names of the primitives' parameters
+_SETTINGS: dict[Any, tuple[str, ...]] = {np.transpose: ("axes",), np.flip: ("axis",), np.roll: ("shift", "axis")}
+
 
 class _Tracing:
     """One function on its way to a program."""
@@ -462,6 +465,9 @@ class _Tracing:
             found = None
         else:
             function, inputs, params = source
+            settings = _SETTINGS.get(function, ())
+            if 1 < len(inputs) <= 1 + len(settings):  # np.transpose(x, (0, 2, 1)): no operand
+                inputs, params = inputs[:1], dict(zip(settings, inputs[1:], strict=False)) | params
             operands = tuple(self._parameter(a, kind) for a in inputs)
             if not any(True for _ in names_in(operands)):
                 return None

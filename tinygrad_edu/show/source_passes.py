@@ -65,6 +65,8 @@ def recognised(program: Program, values: Sequence[Any]) -> Program:
             if not any(True for _ in names_in(actual)) and line.shape:
                 made += _lines_for(program, _outside(actual, line.shape), OUTSIDE, index, by)
     first = next((i for i, line in enumerate(program.lines) if line.kind == "backward"), len(program.lines))
+    early = {name for line in program.lines[:first] for name in line.uses()}  # read before the backward pass makes it
+    made = [line for line in made if line.name not in early]
     lines = [*program.lines[:first], *made, *program.lines[first:]]
     constants = {k: v for k, v in program.constants.items() if k not in by or by[k] in {m.name for m in made}}
     constants = {k: v for k, v in constants.items() if k not in {m.name for m in made}}

@@ -187,7 +187,8 @@ def _sum_to(c: Call) -> Code:
 def _getitem(c: Call) -> Code:
     if not c.shapes[0] and not c.line.shape:
         return c.operands[0]
-    return Code(f"{c.of(0, CALL)}[{index_text(c.params['index'], c.spell)}]", CALL)
+    taken = c.of(0, CALL) if c.shapes[0] else f"np.asarray({c[0]})"  # a number may be one of Python's, which has no index
+    return Code(f"{taken}[{index_text(c.params['index'], c.spell)}]", CALL)
 
 
 def _flip(c: Call) -> Code:
