@@ -412,6 +412,8 @@ class Primitive:
         if not tensors or not self.rules:
             return modes.noted(self, args, params, y) if modes.traces else y
         if not tracked or (modes.opened and paused_here(self, args, y)):
+            if modes.opened:
+                y = modes.noted(self, args, params, y)
             return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
         if modes.opened:
             y = modes.noted(self, args, params, y)

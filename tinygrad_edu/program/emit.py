@@ -435,6 +435,8 @@ class Emitter:
 
     def _index(self, index: Any) -> str:
         parts = index if type(index) is tuple else (index,)
+        if not parts:
+            return "()"
         texts = []
         for p in parts:
             if type(p) is slice:
@@ -526,6 +528,8 @@ class Emitter:
         name = self._function(_identifier(op.name), self._held_function(op.forward))
         settings = [self._object(x) for x in line.operands]
         settings += [f"{k}={self._object(v)}" for k, v in line.params.items()]
+        if not line.shape:  # a number, where NumPy may give an array of no axes: a view at that
+            return f"{line.name} = {self._function('as_number', self._object(_as_number))}({name}({', '.join(settings)}))"
         return f"{line.name} = {name}({', '.join(settings)})"
 
     def _held_function(self, function: Any) -> str:
@@ -533,6 +537,10 @@ class Emitter:
         if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
             return f"np.{name}"
         return self._object(function)
+
+
+def _as_number(x: Any) -> Any:
+    return x[()] if type(x) is ndarray else x
 
 
 _VIEWS = {"eig_values", "eigh_values", "flip", "getitem", "identity", "reshape", "svd_values", "transpose"}
@@ -681,7 +689,8 @@ def _reshape(e: Emitter, line: Line, i: int) -> str | None:
 
 
 def _getitem(e: Emitter, line: Line, i: int) -> str | None:
-    return f"{line.name} = {line.operands[0]}[{e._index(line.params['index'])}]"
+    number = "[()]" if not line.shape else ""
+    return f"{line.name} = {line.operands[0]}[{e._index(line.params['index'])}]{number}"
 
 
 def _add_at(e: Emitter, line: Line, i: int) -> str | None:
