@@ -21,10 +21,12 @@ from .emit import Code, Emitter, instantiate
 from .expand import expand
 from .fuse import fuse
 from .gather import batch_alike, copied_weights, flat_products, gather_puts, join_products, known_first, whole_again
+from .pooling import pool_first
 from .program import Name, Program
 from .record import Recorded
 from .scalars import scalar_code
 from .scale import scale_early
+from .sigmoids import share_exponentials
 from .workers import threads_allowed
 
 Pass = Callable[[Program], Program]
@@ -39,6 +41,8 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("share", passes.share, False),
     ("simplify", simplify, True),
     ("share", passes.share, False),
+    ("pool_first", pool_first, True),
+    ("share_exponentials", share_exponentials, True),
     ("gather_puts", gather_puts, True),
     ("known_first", known_first, True),
     ("join_products", join_products, True),

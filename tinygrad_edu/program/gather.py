@@ -43,7 +43,7 @@ PLACE = Primitive("place", _place)
 ADD_AT = Primitive("add_at", _add_at)
 
 
-class _Namer:
+class Namer:
     def __init__(self, program: Program) -> None:
         self.taken = {*shapes_of(program), *(flat.name for flat in program.flats)}
         self.count = 0
@@ -87,7 +87,7 @@ def gather_puts(program: Program) -> Program:
     uses = uses_of(program)
     shapes, line_of = shapes_of(program), {str(line.name): line for line in program.lines}
     replaced: dict[str, list[Line]] = {}
-    fresh = _Namer(program)
+    fresh = Namer(program)
     for root, terms in _sums(program, line_of, uses):
         puts = [line_of[x] for x in terms if _is_put(x, line_of, uses)]
         if not puts:
@@ -112,7 +112,7 @@ def _is_put(x: Any, line_of: dict[str, Line], uses: dict[str, int]) -> bool:
         line.operands[0], Name)
 
 
-def _gathered(root: Line, puts: Sequence[Line], others: Sequence[Any], fresh: _Namer) -> list[Line]:
+def _gathered(root: Line, puts: Sequence[Line], others: Sequence[Any], fresh: Namer) -> list[Line]:
     lines: list[Line] = []
     base: Any = None
     for x in others:
@@ -160,7 +160,7 @@ class _Stacks:
         self.line_of = {str(line.name): line for line in program.lines}
         self.position = {str(line.name): i for i, line in enumerate(program.lines)}
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
-        self.fresh = _Namer(program)
+        self.fresh = Namer(program)
         self.of: dict[tuple[str, ...], Name] = {}  # values -> the array that holds them along its first axis
         self.where: dict[str, tuple[Name, int]] = {}  # value -> the array that holds it, and its place there
         self.placed: set[str] = set()
@@ -302,7 +302,7 @@ def join_products(program: Program) -> Program:
         a, g = _stacked_or_copied(left, stacks), _stacked_or_copied(right, stacks)
         if a is None or g is None:
             continue
-        position = max(stacks.position.get(str(root.name), -1) - 1, stacks.position[str(a)], stacks.position[str(g)])
+        position = max(stacks.position.get(str(root.name), 0) - 1, *[stacks.position.get(str(x), -1) for x in (a, g)])
         n = len(pairs)
         (rows, k), (_, m) = stacks.shapes[left[0]], stacks.shapes[right[0]]
 
@@ -362,7 +362,7 @@ def known_first(program: Program) -> Program:
     uses = uses_of(program)
     position = {str(line.name): i for i, line in enumerate(program.lines)}
     line_of = {str(line.name): line for line in program.lines}
-    fresh = _Namer(program)
+    fresh = Namer(program)
     lines: list[Line] = []
     changed = False
     for line in program.lines:
@@ -547,7 +547,7 @@ def _base(x: str, stacks: _Stacks) -> str:
 def flat_products(program: Program) -> Program:
     """X W with X (t, m, k) and one W as a product of matrices; Σₜ Xₜᵀ Gₜ likewise."""
     shapes, line_of, uses = shapes_of(program), {str(line.name): line for line in program.lines}, uses_of(program)
-    fresh = _Namer(program)
+    fresh = Namer(program)
     lines: list[Line] = []
     changed = False
     for line in program.lines:
@@ -558,7 +558,7 @@ def flat_products(program: Program) -> Program:
     return with_lines(program, lines) if changed else program
 
 
-def _flat_product(line: Line, shapes: dict[str, tuple[int, ...]], fresh: _Namer) -> list[Line] | None:
+def _flat_product(line: Line, shapes: dict[str, tuple[int, ...]], fresh: Namer) -> list[Line] | None:
     a, b = line.operands
     if not isinstance(a, Name) or not isinstance(b, Name) or len(shapes[a]) < 3 or len(shapes[b]) != 2:
         return None
@@ -570,7 +570,7 @@ def _flat_product(line: Line, shapes: dict[str, tuple[int, ...]], fresh: _Namer)
 
 
 def _flat_sum(line: Line, shapes: dict[str, tuple[int, ...]], line_of: dict[str, Line], uses: dict[str, int],
-              fresh: _Namer) -> list[Line] | None:
+              fresh: Namer) -> list[Line] | None:
     inner = line_of.get(line.operands[0]) if isinstance(line.operands[0], Name) else None
     if inner is None or inner.op is not matmul or uses[str(inner.name)] != 1 or len(inner.shape) != 3 or (
             line.params.get("axis") != (0,) or line.params.get("keepdims")):
@@ -624,7 +624,7 @@ def copied_weights(program: Program) -> Program:
     for line in program.lines:
         if line.op is matmul and isinstance(line.operands[1], Name):
             count[line.operands[1]] = count.get(line.operands[1], 0) + 1
-    fresh = _Namer(program)
+    fresh = Namer(program)
     copies: dict[str, Name] = {}
     lines: list[Line] = []
     for line in program.lines:
@@ -640,5 +640,5 @@ def copied_weights(program: Program) -> Program:
     return with_lines(program, lines) if copies else program
 
 
-__all__ = ["ADD_AT", "COPY", "PLACE", "batch_alike", "copied_weights", "flat_products", "gather_puts", "join_products",
+__all__ = ["ADD_AT", "COPY", "PLACE", "Namer", "batch_alike", "copied_weights", "flat_products", "gather_puts", "join_products",
            "known_first", "whole_again"]
