@@ -33,6 +33,7 @@ BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENG
 BELOW["nn"] = {"errors", "modes", "tensor", "containers", "rules", "ops"}
 BELOW["optim"] = {"errors", "tensor", "containers", "ops"}
 BELOW["data"] = {"errors", "tensor", "ops"}
+BELOW["weights"] = {"errors", "nn", "data"}
 BELOW["testing"] = set(ENGINE)
 BELOW["fit"] = {*ENGINE, "nn", "optim", "data"}
 BELOW["estimators"] = {*BELOW["fit"], "fit"}

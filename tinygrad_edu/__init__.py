@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import errors
+from . import errors, nn
 from .calculus import elementwise_grad, grad, hvp, jvp, linearize, value_and_grad, vjp
 from .checking import GradientCheck, check_gradients
 from .containers import register_container, tree_map
@@ -288,6 +288,7 @@ if TYPE_CHECKING:
     from .show.numpy_source import numpy_source
     from .show.picture import draw
     from .show.scopes import scope
+    from .weights import from_torch_state_dict, load, save, to_torch_state_dict
 
 __version__ = "0.1.0"
 
@@ -393,6 +394,7 @@ __all__ = [
     "focal",
     "fold",
     "formulas",
+    "from_torch_state_dict",
     "gaussian_nll",
     "gelu",
     "getitem",
@@ -435,6 +437,7 @@ __all__ = [
     "less_equal",
     "linalg",
     "linearize",
+    "load",
     "log",
     "log1p",
     "log2",
@@ -475,6 +478,7 @@ __all__ = [
     "nanvar",
     "negative",
     "nll",
+    "nn",
     "no_grad",
     "not_equal",
     "numpy_source",
@@ -514,6 +518,7 @@ __all__ = [
     "rollaxis",
     "rot90",
     "round",
+    "save",
     "scaled_dot_product_attention",
     "scatter",
     "scatter_add",
@@ -553,6 +558,7 @@ __all__ = [
     "tanhshrink",
     "tensordot",
     "tile",
+    "to_torch_state_dict",
     "topk",
     "trace",
     "transpose",
@@ -581,10 +587,14 @@ _READERS = {
     "explain": "show.chain_rule",
     "find_nan": "show.non_finite",
     "formulas": "show.formulas",
+    "from_torch_state_dict": "weights",
     "gradient_flow": "show.gradient_flow",
     "jit": "program.jit",
+    "load": "weights",
     "numpy_source": "show.numpy_source",
+    "save": "weights",
     "scope": "show.scopes",
+    "to_torch_state_dict": "weights",
 }
 
 _MODULES = ("data", "optim")  # likewise
