@@ -167,11 +167,13 @@ def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
         return list(items), build  # type: ignore[return-value]
     parts = [([], _always(item)) if inside and is_setting(item, inside) else flatten(item, inside) for item in items]
 
+    makers = [(len(own), make) for own, make in parts]  # and not the leaves, which `rebuild` would keep alive
+
     def rebuild(leaves: Sequence[Any]) -> Any:
         out, start = [], 0
-        for own, make in parts:
-            out.append(make(leaves[start : start + len(own)]))
-            start += len(own)
+        for count, make in makers:
+            out.append(make(leaves[start : start + count]))
+            start += count
         return build(out)
 
     return [x for own, _ in parts for x in own], rebuild
