@@ -195,6 +195,9 @@ def test_operands_of_single_precision_cost_no_digits() -> None:
 def test_correlations_do_not_exceed_one() -> None:
     x = np.array([[-0.9, -0.0, 0.1, -1.4], [-1.0, 0.6, 1.0, -0.5]])
     assert np.all(np.abs(tg.corrcoef(Tensor(x)).data) <= 1)
+    same = np.array([[-1.1643, 1.3698, -0.8175, -0.2562]] * 2)  # at 1 the slope is 0, and the curvature is not
+    assert tg.check_gradients(lambda x: tg.grad(lambda x: tg.corrcoef(x)[0, 1])(x), same).ok
+    assert np.abs(tg.hvp(lambda x: tg.corrcoef(x)[0, 1], same, np.eye(2, 4))).max() > 0.1
 
 
 def test_formulas_of_a_sum_along_one_axis_by_its_number() -> None:
@@ -222,6 +225,8 @@ def by_the_printed_code(f: Any, x: Any) -> Any:
     pytest.param(lambda x: (tg.sort(x, axis=None) * np.arange(9.0)).sum(), np.array([[1.0, -1.0, 2.0]] * 3), id="stable-sort"),
     pytest.param(lambda x: (tg.meshgrid(np.array([0.677, -1.7543, 0.0142]), x)[1].std(axis=0)).sum(),
                  np.array([0.7, -1.8, 0.0]), id="broken-inside-brackets"),
+    pytest.param(lambda x: tg.binary_cross_entropy_with_logits(x, np.float64(0.7901)), np.float32(0.8),
+                 id="single-in-a-helper"),
     pytest.param(lambda x: tg.assign(np.float64(3.2), np.s_[None], x) * 1.5, np.float64(-1.2), id="index-of-a-number"),
     pytest.param(lambda x: tg.kl_div(tg.scatter(x, -2, np.array([[0, 0], [1, 1]]), 0.4), np.array([[0.7, 0.4], [0.4, 0.5]])),
                  np.array([[-1.0, -0.8], [-0.7, 1.9]]), id="mask-read-before-it-is-made"),

@@ -13,7 +13,7 @@ from ..rules.selecting import order_statistic
 from ..tensor import Tensor
 from .arranging import concatenate, diag, stack
 from .inputs import Axis, as_array, axes_of, floating, value_of
-from .pointwise import clip, divide, isinf, isnan, sqrt, where
+from .pointwise import divide, isinf, isnan, sqrt, where
 from .products import matmul
 from .reductions import cumprod, cumsum, max, mean, min, prod, sum
 from .shapes import atleast_2d, expand_dims, moveaxis, reshape
@@ -304,4 +304,6 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     if not c.ndim:
         return c / c
     s = sqrt(diag(c))
-    return clip(c / reshape(s, (-1, 1)) / reshape(s, (1, -1)), -1.0, 1.0)  # as NumPy: what is rounded is no more than 1
+    r = c / reshape(s, (-1, 1)) / reshape(s, (1, -1))
+    rounded = value_of(r)
+    return r - (rounded - np.clip(rounded, -1.0, 1.0))  # no more than 1, as NumPy's; the slope there stays what it is

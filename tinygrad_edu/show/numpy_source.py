@@ -502,6 +502,8 @@ class _Writer:
             exact = bool(weak - {x.dtype}) or (x.dtype != np.float64 and not weak)
             if not others:
                 exact = not self.single
+            if x.dtype == np.float32 and line.op.name not in _SIMPLE:  # a helper may compute with it alone
+                exact = True
         elif isinstance(x, np.integer):  # as strong as an array of its type: with float32 it makes float64
             exact = any(self.dtypes[a] == np.float32 for a in line.operands if isinstance(a, Name))
         return number(x, exact)
@@ -669,6 +671,9 @@ def _as_sum(c: Call) -> Code:
     given = [f"{key}={c.spell(value[0] if key == 'axis' and isinstance(value, tuple) and len(value) == 1 else value)}"
              for key, value in c.params.items() if value is not None and value is not False]
     return Code(f"np.sum({', '.join([*c.all_texts(), *given])})", 13)
+
+
+_SIMPLE = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "broadcast_to", "where", "gate")
 
 
 def _has_slices(index: Any) -> bool:
