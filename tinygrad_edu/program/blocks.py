@@ -236,6 +236,20 @@ class _Block:
                 e.static.add(place)
                 taken |= {x for x in dying if x not in e.slot}
             self.name[formal] = self._slice(str(part.name), tuple(made.shape))
+            if place is None or not (str(part.name) in e.over or taken & set(dying)):
+                self._lend(made, self.name[formal])
+
+    def _lend(self, made: Line, name: str) -> None:
+        """A result's own memory holds what the result is made of, until then: a piece of scratch memory less."""
+        while ufunc_of(made.op) is not None or made.op is GATE:
+            at = self.lines.index(made)
+            found = [x for x in dict.fromkeys(map(str, made.uses())) if x in self.inside and x not in self.name and x not in
+                     self.region.outputs and self.last[x] == at and self.inside[x].shape == made.shape
+                     and self.inside[x].dtype == made.dtype]
+            if not found:
+                return
+            made = min((self.inside[x] for x in found), key=self.lines.index)  # what would take scratch memory longest
+            self.name[str(made.name)] = name
 
     def _rest(self, made: Line) -> tuple[int, ...]:
         """What a reduction over all rows leaves of the shape."""
@@ -349,6 +363,8 @@ class _Block:
             return
         operands = [self._operand(x, made) for x in made.operands]
         ufunc = ufunc_of(made.op)
+        if ufunc is np.multiply and operands[0] == operands[1]:
+            ufunc, operands = np.square, operands[:1]  # reads half as much
         if ufunc is not None:
             how = f"out={out}" if ufunc in (np.maximum, np.minimum) else out
             self.calls.append(f"{e._function(ufunc.__name__, f'np.{ufunc.__name__}')}({', '.join(operands)}, {how})")

@@ -155,7 +155,7 @@ class Emitter:
                 start = 0
                 for k, x in enumerate(line.operands):
                     x = self._same_memory(x) if line.op is FLAT else x
-                    own = x in self.line_of and self.root[x] == x and x not in self.preplaced
+                    own = x in self.line_of and self.root[x] == x and x not in self.preplaced and self.shapes[x] != ()
                     if own and x not in self.returned_roots and (line.op is FLAT or self._fits(x, line, k)):
                         for part in self._written(x):
                             self.preplaced[part] = (str(line.name), start if line.op is FLAT else k)
@@ -302,6 +302,7 @@ class Emitter:
             self._write(line, i)
             self._release(i)
         self._take_updates()
+        self.returned: set[str] = set()  # a value that is returned twice is copied the second time
         returned = ", ".join(self._result(out) for out in self.program.outputs.values())
         unplanned += sum(math.prod(x.shape) * np.dtype(x.dtype).itemsize for x in inner_lines(self.program)
                          if x.shape and x.name not in self.line_of)
@@ -347,8 +348,10 @@ class Emitter:
             if out in self.owned:
                 return str(out)
             root = self.root[out]
-            if root != out or out in self.lies_in or out in self.program.constants or any(out == x.name for x in self.program.inputs):
+            spread = out in self.line_of and self.line_of[out].op.name == "broadcast_to"
+            if root != out or out in self.lies_in or spread or out in self.returned or out in self.program.constants or any(out == x.name for x in self.program.inputs):
                 return f"{out}.copy()" if self.shapes[out] and self.copy else str(out)
+            self.returned.add(str(out))
             return f"{out}.copy()" if out in self.static and self.copy else str(out)
         return self._object(getattr(out, "value", out))
 
@@ -416,7 +419,8 @@ class Emitter:
             return str(x)
         if isinstance(x, (int, float, np.generic)) and not isinstance(x, (bool, np.bool_)):
             if not line.shape:
-                return self._object(x.item() if isinstance(x, np.float64) else x)
+                single = any(isinstance(y, Name) and self.dtypes[y] != np.float64 for y in line.operands)
+                return self._object(x.item() if isinstance(x, np.float64) and not single else x)
             others = [self.dtypes[y] for y in line.operands if isinstance(y, Name) and self.dtypes[y] is not None]
             own = np.dtype(x.dtype) if isinstance(x, np.generic) else None
             kinds = {str(d) for d in others}
@@ -488,6 +492,7 @@ class Emitter:
                     and own in self.static):
                 place = f"{line.name}_part{k}"
                 part = f"{start}:{start + size}" if line.op is FLAT else self._index(line.params["indices"][k])
+                part += "" if self.shapes[x] or line.op is FLAT else "..." if part == "()" else ", ..."  # a place for a number
                 shaped = f".reshape({_shape_text(self.shapes[x])})" if line.op is FLAT else ""
                 self.prologue.append(f"{place} = {line.name}[{part}]{shaped}")
                 self.body.append(f"{self._function('copyto', 'np.copyto')}({place}, {x})")
@@ -543,7 +548,8 @@ def _as_number(x: Any) -> Any:
     return x[()] if type(x) is ndarray else x
 
 
-_VIEWS = {"eig_values", "eigh_values", "flip", "getitem", "identity", "reshape", "svd_values", "transpose"}
+_VIEWS = {"eig_values", "eigh_values", "svd_values", "einsum", "flip", "getitem", "identity", "reshape", "transpose", "fold",
+          "unfold", "max_pool", "window_sum", "resample", "resample_back", "independent", "mirror", "broadcast_to"}
 
 
 def _may_view(line: Line) -> bool:
@@ -605,6 +611,8 @@ def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
     if not line.shape and ufunc is np.negative:
         return f"{line.name} = -{operands[0]}"
     e.calls += 1
+    if ufunc is np.multiply and operands[0] == operands[1]:
+        ufunc, operands = np.square, operands[:1]
     name = e._function(ufunc.__name__, f"np.{ufunc.__name__}")
     out = e.out(line, i, line.operands)
     if out is None:

@@ -1,0 +1,53 @@
+"""σ(−z) from the exponential of σ(z)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.program.jit import jit
+
+
+def both(z):
+    return tg.sigmoid(z), tg.sigmoid(-z)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("turned", [False, True])
+def test_large_and_small_arguments(dtype, turned):
+    z = np.concatenate([np.linspace(-30, 30, 101), [0.0, -0.0, 80, -80, 700, -700, 1e4, -1e4, np.inf, -np.inf, np.nan]]).astype(
+        dtype)
+    f = (lambda z: both(-z)[::-1]) if turned else both
+    shared, plain = jit(f), jit(f, without=("share_exponentials",))
+    with np.errstate(over="ignore"):
+        for g in (shared, plain):
+            g(z)
+        got, expected = shared(z), plain(z)
+    assert next(iter(shared.entries.values())).made.source.count("exp(") < next(
+        iter(plain.entries.values())).made.source.count("exp(")
+    tiny = np.finfo(dtype).tiny
+    for a, b in zip(got, expected, strict=True):
+        assert a.dtype == dtype
+        np.testing.assert_allclose(a, b, rtol=4 * np.finfo(dtype).eps, atol=2 * tiny)
+
+
+def test_derivatives():
+    z = np.linspace(-9, 9, 50)
+    for f in (lambda z: tg.sum(tg.silu(z) * tg.sigmoid(-z)), lambda z: tg.sum(tg.gelu(z, approximate="tanh"))):
+        both_ways = [jit(tg.value_and_grad(f), without=w) for w in ((), ("share_exponentials",))]
+        for g in both_ways:
+            g(z)
+        (a, da), (b, db) = (g(z) for g in both_ways)
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(da, db, rtol=1e-11, atol=1e-15)
+
+
+def test_one_of_them_alone_stays():
+    for f in (tg.sigmoid, lambda z: tg.sigmoid(-z), lambda z: tg.sigmoid(z) * tg.sigmoid(2 * z)):
+        sources = []
+        for without in ((), ("share_exponentials",)):
+            step = jit(f, without=without)
+            step(np.linspace(-1, 1, 5))
+            sources.append(next(iter(step.entries.values())).made.source)
+        assert sources[0] == sources[1]

@@ -1,0 +1,89 @@
+"""σ(−z) from what σ(z) has computed already: e⁻ᶻ/(1 + e⁻ᶻ), exact to the last digits where 1 − σ(z) is not.
+
+The derivatives of GELU, SiLU, softplus and of cross-entropies need both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..rules import pointwise
+from .algebra import ADD, DIVIDE, MULTIPLY, NEGATIVE, dtypes_of, with_lines
+from .program import Line, Name, Program
+
+# no exponential is taken larger, so that e/(1 + e) is 1 in the end, not inf · 0; its reciprocal is a normal number
+LARGEST = {np.dtype(np.float32): 2.0**126, np.dtype(np.float64): 2.0**1022}
+
+
+def share_exponentials(program: Program) -> Program:
+    """Compute σ(−z) without another exponential and another division, where the program has σ(z) too."""
+    line_of = {str(line.name): line for line in program.lines}
+    dtypes = dtypes_of(program)
+    found: dict[str, tuple[Line, Line, Line, bool]] = {}  # z -> the lines of σ(z): e⁻ᶻ, 1 + e⁻ᶻ, their reciprocal
+    pairs: dict[str, tuple[Line, Line, Line]] = {}  # σ(−z) -> those lines of σ(z)
+    for line in program.lines:
+        parts = _sigmoid(line, line_of)
+        if parts is None or np.dtype(line.dtype) not in LARGEST:
+            continue
+        exponential, total, z, mirrored = parts
+        if z in found and found[z][3] != mirrored:
+            pairs[str(line.name)] = found[z][:3]
+        elif z not in found and dtypes.get(z) == line.dtype:
+            found[z] = exponential, total, line, mirrored
+    if not pairs:
+        return program
+    taken = {*dtypes}
+    limited: dict[str, Name] = {}  # e⁻ᶻ -> the same, not too large
+    for exponential, _, _ in pairs.values():
+        name, k = Name(f"{exponential.name}_finite"), 2
+        while name in taken:
+            name, k = Name(f"{exponential.name}_finite_{k}"), k + 1
+        taken.add(name)
+        limited.setdefault(str(exponential.name), name)
+    totals = {str(total.name): exponential for exponential, total, _ in pairs.values()}
+    lines: list[Line] = []
+    for line in program.lines:
+        if str(line.name) in totals:
+            e = totals[str(line.name)].name
+            line = replace(line, operands=tuple(limited[e] if x == e else x for x in line.operands))
+        elif str(line.name) in pairs:
+            exponential, _, sigmoid = pairs[str(line.name)]
+            line = replace(line, op=MULTIPLY, operands=(limited[exponential.name], sigmoid.name), params={})
+        lines.append(line)
+        if str(line.name) in limited:
+            lines.append(Line(limited[str(line.name)], pointwise.minimum, (line.name, LARGEST[np.dtype(line.dtype)]), {},
+                              line.shape, line.dtype, line.kind))
+    return with_lines(program, lines)
+
+
+def _sigmoid(line: Line, line_of: dict[str, Line]) -> tuple[Line, Line, str, bool] | None:
+    """(e, 1 + e, z, mirrored) where the line is 1/(1 + e) with e = exp(−z), or exp(z) if mirrored."""
+    total = _made_by(line, DIVIDE, 1, line_of, first=True)
+    exponential = _made_by(total, ADD, 1, line_of) if total is not None else None
+    if total is None or exponential is None or exponential.op.forward is not np.exp or not line.shape:
+        return None
+    inner: Any = exponential.operands[0]
+    if not isinstance(inner, Name):
+        return None
+    minus = line_of.get(inner)
+    if minus is not None and minus.op.forward is NEGATIVE.forward and isinstance(minus.operands[0], Name):
+        return exponential, total, str(minus.operands[0]), False
+    return exponential, total, str(inner), True
+
+
+def _made_by(line: Line, op: Any, number: float, line_of: dict[str, Line], first: bool = False) -> Line | None:
+    """The line of the other operand, where a line combines a value with this number."""
+    if line.op is not op:
+        return None
+    for a, b in (line.operands, line.operands[::-1]):
+        if not isinstance(a, Name) and np.ndim(a) == 0 and a == number and isinstance(b, Name):
+            return line_of.get(b)
+        if first:
+            return None
+    return None
+
+
+__all__ = ["share_exponentials"]
