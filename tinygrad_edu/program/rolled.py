@@ -236,7 +236,7 @@ class Rolled:
                 texts.append((self._carried[x], ATOM))
             elif type(x) is Each:
                 texts.append((self._sequences[x.values], ATOM))
-            else:
+            elif type(x) is Fixed:
                 text = self._fixed[x.value]
                 texts.append((text, SIGN if text[0] == "-" else ATOM))
         return printer.written(loop.start + j, texts)

@@ -81,7 +81,7 @@ SPELLINGS: dict[Primitive, Spelling] = {
         "tanh", "arcsinh", "arccosh", "arctanh", "erf") if getattr(pointwise, name).scalar is not None},
 }
 _LOGIC: dict[Any, Spelling] = {  # of truth values
-    np.bitwise_and: _infix("and", AND)._replace(needs=(AND, NOT)), np.logical_and: _infix("and", AND)._replace(needs=(AND, NOT)),
+    np.bitwise_and: _infix("and", AND), np.logical_and: _infix("and", AND),
     np.invert: Spelling("not {0}", NOT, (NOT,)), np.logical_not: Spelling("not {0}", NOT, (NOT,)),
 }
 _SAME = (pointwise.identity, pointwise.positive)
@@ -136,7 +136,7 @@ class _Kept(NamedTuple):
     value: Any  # an object among the results
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The program is not one of single numbers."""
 
 
@@ -154,18 +154,19 @@ class _Reader:
         self.literal: dict[Any, int] = {}
         self.known: dict[Any, int] = {}  # (kind, operands) -> place
         self.kind: dict[Any, Kind] = {}
+        self.true: set[int] = set()  # the places of truth values
 
     def read(self) -> Nodes:
         program, nodes = self.program, self.nodes
         if program.constants or program.flats or program.updates:
-            raise _Refused
+            raise _RefusedError
         for x in program.inputs:
             if x.shape != () or x.dtype is None or np.dtype(x.dtype) != _FLOAT:
-                raise _Refused
+                raise _RefusedError
             self.place[x.name] = self.add(None, (), str(x.name), True)
         for line in program.lines:
             if line.shape != ():
-                raise _Refused
+                raise _RefusedError
         for line in program.lines:
             self.line(line)
         for out in program.outputs.values():
@@ -181,21 +182,23 @@ class _Reader:
         nodes.operands.append(operands)
         nodes.names.append(name)
         nodes.named.append(named)
-        return len(nodes.kinds) - 1
+        place = len(nodes.kinds) - 1
+        if kind is not None and kind.truth:
+            self.true.add(place)
+        return place
 
     def line(self, line: Any) -> None:
-        place = self.place
+        place, op = self.place, line.op
         operands = tuple([place[x] if type(x) is Name else self.number(x) for x in line.operands])
-        op = line.op
         if op in _SAME and operands[0] >= 0:
             place[line.name] = operands[0]
             return
         if op in _ONE:  # x · 1 and x / 1 are x
             a, b = operands
-            if b < 0 <= a and self.nodes.literals[~b] == 1 and not self.nodes.truth(a):
+            if b < 0 <= a and self.nodes.literals[~b] == 1 and a not in self.true:
                 place[line.name] = a
                 return
-            if a < 0 <= b and op is pointwise.multiply and self.nodes.literals[~a] == 1 and not self.nodes.truth(b):
+            if a < 0 <= b and op is pointwise.multiply and self.nodes.literals[~a] == 1 and b not in self.true:
                 place[line.name] = b
                 return
         kind = self.kind_of(op, line.params, line.dtype, operands)
@@ -212,40 +215,46 @@ class _Reader:
     def number(self, x: Any) -> int:
         """The place of a literal."""
         if not isinstance(x, (float, int, np.bool_, np.floating, np.integer)):
-            raise _Refused
+            raise _RefusedError
         if isinstance(x, (np.bool_, bool)):
             x = bool(x)
         elif isinstance(x, np.floating) and x.dtype.itemsize > 8:
-            raise _Refused
+            raise _RefusedError
         else:
             try:
                 x = float(x)
             except OverflowError:
-                raise _Refused from None
+                raise _RefusedError from None
         key = (type(x), repr(x))
         if key not in self.literal:
             self.literal[key] = ~len(self.nodes.literals)
             self.nodes.literals.append(x)
+            if type(x) is bool:
+                self.true.add(self.literal[key])
         return self.literal[key]
 
     def kind_of(self, op: Primitive, params: dict[str, Any], dtype: Any, operands: tuple[int, ...]) -> Kind:
-        truths = tuple([self.nodes.truth(i) for i in operands])
+        truths = tuple([i in self.true for i in operands]) if self.true else ()
         key = (op, dtype, truths) if not params else (op, dtype, truths, repr(params))
         found = self.kind.get(key)
         if found is None:
-            found = self.kind[key] = self.new_kind(op, params, np.dtype(dtype), truths)
+            found = self.kind[key] = self.new_kind(op, params, np.dtype(dtype), tuple([i in self.true for i in operands]))
         return found
 
     def new_kind(self, op: Primitive, params: dict[str, Any], dtype: Any, truths: tuple[bool, ...]) -> Kind:
         if op.kind == "draw" or dtype not in (_FLOAT, _BOOL) or not all(_is_setting(v) for v in params.values()) or not truths:
-            raise _Refused
+            raise _RefusedError
         truth = dtype == _BOOL
         logic = _LOGIC.get(ufunc_of(op)) if all(truths) and truth and not params else None
         own = pointwise.where if op.forward is np.where else op
         spelling = logic or (SPELLINGS.get(own) if not params else None)
         if params and op is pointwise.relu:
             spelling = SPELLINGS[op]
-        expected = (True, False, False) if own is pointwise.where else (False, True) if op is pointwise.gate else (False,) * len(truths)
+        expected = (False,) * len(truths)
+        if own is pointwise.where:
+            expected = (True, False, False)
+        elif op is pointwise.gate:
+            expected = (False, True)
         if spelling is None or (logic is None and truths != expected):
             spelling = _held(op, params, truth, len(truths))
         return Kind(op, params, truth, spelling)
@@ -339,7 +348,7 @@ def read(program: Program) -> Nodes | None:
     """The program by numbers; None where some value is not a single float64, or truth value."""
     try:
         return _Reader(program).read()
-    except _Refused:
+    except _RefusedError:
         return None
 
 
@@ -388,7 +397,7 @@ class Printer:
         """A value where it is read."""
         if a < 0:
             return self.literal_text[~a]
-        text = self.text[a]
+        text: str | None = self.text[a]
         if text is not None:
             return text
         inside = self.loop_at(a)
