@@ -25,7 +25,7 @@ from tinygrad_edu.program.trace import trace
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrays of a hundred entries count as large, so that tests are quick and blocks many."""
     monkeypatch.setattr(fusing, "ENTRIES", 64)
-    monkeypatch.setattr(fusing, "TRAFFIC", 1)
+    monkeypatch.setattr(fusing, "LARGE", 1)
     monkeypatch.setattr(fusing, "BLOCK", 256)
     monkeypatch.setattr(fusing, "THREAD_BLOCK", 512)
     monkeypatch.setattr(fusing, "WIDEST_ROW", 512)

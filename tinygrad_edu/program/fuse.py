@@ -22,10 +22,10 @@ from .workers import threads_allowed
 
 Shape = tuple[int, ...]
 
-ENTRIES = 65536  # of the smallest array that is taken apart
-TRAFFIC = 3 << 20  # bytes that a region's lines read and write at least
+ENTRIES = 32768  # of the smallest array that is looked at
+LARGE = 400 << 10  # bytes of the smallest array for which blocks were measured to pay
 BLOCK = 128 << 10  # bytes of one array in a block: some ten of them fit into the second-level cache
-THREAD_BLOCK = 320 << 10  # and where threads share the work: longer calls, so that they seldom wait for each other
+THREAD_BLOCK = 384 << 10  # and where threads share the work: longer calls, so that they seldom wait for each other
 WIDEST_ROW = 512 << 10
 WORTH_A_THREAD = 6e5  # nanoseconds of work
 
@@ -244,16 +244,15 @@ class _Grouping:
         return list(found.values())
 
 
-def _work(lines: Iterable[Line], shapes: Mapping[str, Shape], dtypes: Mapping[str, Any]) -> tuple[float, float]:
-    """Bytes that lines read and write on their own, and roughly the nanoseconds that they compute."""
-    traffic = time = 0.0
+def _work(lines: Iterable[Line], shapes: Mapping[str, Shape], dtypes: Mapping[str, Any]) -> tuple[int, float]:
+    """The bytes of the largest array that lines read or write, and roughly the nanoseconds that they compute."""
+    largest, time = 0, 0.0
     for line in lines:
-        sizes = [(math.prod(shapes[x]), dtypes[x].itemsize) for x in line.uses()]
-        sizes.append((math.prod(line.shape), np.dtype(line.dtype).itemsize))
-        traffic += sum(n * itemsize for n, itemsize in sizes if n >= ENTRIES // 4)
-        n, itemsize = max(sizes)
-        time += n * itemsize / 4 * _COSTLY.get(line.op.name, 0.15)
-    return traffic, time
+        sizes = [math.prod(shapes[x]) * dtypes[x].itemsize for x in line.uses()]
+        size = max(*sizes, math.prod(line.shape) * np.dtype(line.dtype).itemsize, 0)
+        largest = max(largest, size)
+        time += size / 4 * _COSTLY.get(line.op.name, 0.15)
+    return largest, time
 
 
 # ---------------------------------------------------------------- the pass
@@ -271,8 +270,8 @@ def fuse(program: Program, threads: int | None = None) -> Program:
     units: dict[str, int] = {}  # line -> its unit
     members: list[tuple[list[Line], float]] = []
     for group in grouping.groups():
-        traffic, time = _work(group, grouping.shapes, grouping.dtypes)
-        if traffic >= TRAFFIC and (len(group) > 1 or (time > 2 * WORTH_A_THREAD and allowed > 1)):
+        largest, time = _work(group, grouping.shapes, grouping.dtypes)
+        if largest >= LARGE and (len(group) > 1 or (time > 2 * WORTH_A_THREAD and allowed > 1)):
             for line in group:
                 units[str(line.name)] = len(members)
             members.append((group, time))
