@@ -143,11 +143,14 @@ WAYS: dict[str, Callable[[Callable[..., Any], tuple[int, ...]], Callable[..., An
     "values": lambda f, every: f,
     "value_and_grad": lambda f, every: tg.value_and_grad(f, argnums=every),
     "grad": lambda f, every: tg.grad(f, argnums=every),
-    "hvp": lambda f, every: lambda *xs: tg.hvp(f, (xs[0],), (np.cos(xs[0]),)) if False else tg.grad(
-        lambda *ys: tg.jvp(f, ys, tuple(np.ones(np.shape(y), np.asarray(y).dtype)[()] for y in xs))[1], argnums=every)(*xs),
-    "hessian": lambda f, every: tg.hessian(f),
-    "jvp": lambda f, every: lambda *xs: tg.jvp(f, xs, tuple(np.ones(np.shape(y), np.asarray(y).dtype)[()] for y in xs)),
+    "hvp": lambda f, every: lambda *xs: tg.grad(lambda *ys: tg.jvp(f, ys, _ones(ys))[1], argnums=every)(*xs),
+    "hessian": lambda f, every: lambda x, *rest: tg.hessian(lambda y: f(y, *map(tg.Tensor, rest)))(x),
+    "jvp": lambda f, every: lambda *xs: tg.jvp(f, xs, _ones(xs)),
 }
+
+
+def _ones(xs: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(np.ones(x.shape, x.dtype)[()] for x in xs)
 
 
 def check_program(program: Program, ways: Sequence[str], without: Sequence[Sequence[str]]) -> int:

@@ -452,6 +452,14 @@ class Emitter:
                 texts.append(self._object(p))
         return ", ".join(texts) + ("," if len(parts) == 1 and type(index) is tuple and type(parts[0]) is not slice else "")
 
+    def place_of(self, index: Any, shape: tuple[int, ...]) -> str:
+        """The text of an index of something to write to: of a single entry too it gives an array, one of no axes."""
+        parts = index if type(index) is tuple else (index,)
+        text = self._index(index)
+        if sum(type(p) is int for p in parts) < len(shape) or Ellipsis in parts:
+            return text
+        return f"{text.rstrip(',')}, ..." if parts else "..."
+
     def _write(self, line: Line, i: int) -> None:
         name = str(line.name)
         if line.op is BLOCKED:
@@ -491,8 +499,7 @@ class Emitter:
             if not (own in self.preplaced and self.preplaced[own] == (str(line.name), start if line.op is FLAT else k)
                     and own in self.static):
                 place = f"{line.name}_part{k}"
-                part = f"{start}:{start + size}" if line.op is FLAT else self._index(line.params["indices"][k])
-                part += "" if self.shapes[x] or line.op is FLAT else "..." if part == "()" else ", ..."  # a place for a number
+                part = f"{start}:{start + size}" if line.op is FLAT else self.place_of(line.params["indices"][k], line.shape)
                 shaped = f".reshape({_shape_text(self.shapes[x])})" if line.op is FLAT else ""
                 self.prologue.append(f"{place} = {line.name}[{part}]{shaped}")
                 self.body.append(f"{self._function('copyto', 'np.copyto')}({place}, {x})")
@@ -712,7 +719,7 @@ def _add_at(e: Emitter, line: Line, i: int) -> str | None:
     same = str(line.name) in e.preplaced and e.preplaced.get(str(x)) == e.preplaced[str(line.name)]
     over = same or (bool(e.prologue) and e.prologue[-1] == f"{out} = {x}")
     part = f"{out}_part"
-    e.prologue.append(f"{part} = {out}[{e._index(line.params['index'])}]")
+    e.prologue.append(f"{part} = {out}[{e.place_of(line.params['index'], line.shape)}]")
     add = e._function("add", "np.add")
     first = "" if over else f"{e._function('copyto', 'np.copyto')}({out}, {x}); "
     return f"{first}{add}({part}, {value}, {part})"

@@ -223,7 +223,8 @@ class Recording:
             found = self._from_source(seen)
             if found is not None:
                 return found
-            _cannot_follow(seen, a)
+            if seen.changed or seen.source is not None:
+                _cannot_follow(seen, a)
         elif is_part_of_traced(a):
             _cannot_follow(None, a)
         if not a.ndim:

@@ -66,6 +66,10 @@ class Traced(ndarray):
         if method == "at":
             changed_in_place(inputs[0])
             return value
+        if method == "reduce":
+            kwargs = {"axis": 0, **kwargs}
+            if not set(kwargs) <= {"axis", "keepdims"}:
+                return noted(_special_reduction(ufunc), value, inputs, kwargs)
         return noted(ufunc if method == "__call__" else getattr(ufunc, method), value, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -134,6 +138,15 @@ class Traced(ndarray):
     def fill(self, value: Any) -> None:
         self.view(ndarray).fill(_plain(value))
         changed_in_place(self)
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
+    def __str__(self) -> str:
+        return str(np.asarray(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(np.asarray(self)[()], spec)
 
     def __bool__(self) -> bool:
         _refuse("bool")
@@ -220,6 +233,12 @@ def noted(function: Any, value: Any, inputs: Any, params: Any) -> Any:
         parts = [noted(_result_of(function, i), item, inputs, params) for i, item in enumerate(value)]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
+
+
+@functools.cache
+def _special_reduction(ufunc: Any) -> Primitive:
+    """A reduction with a dtype, a start or a mask."""
+    return Primitive(f"{ufunc.__name__}.reduce.as", ufunc.reduce)
 
 
 @functools.cache
