@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .engines import OURS
-from .timing import ROOT, Effort, environment, once, spread
+from .engines import COMPILED, OURS, REFERENCE
+from .timing import ROOT, Effort, environment, measure, once, spread
+from .workloads import NETWORKS, WORKLOADS
 
 # ---------------------------------------------------------------- recording one operation
 
@@ -97,6 +98,39 @@ def scaling(names: Sequence[str], effort: Effort, sizes: Sequence[int] = SIZES, 
             rows[n]["microseconds_per_node"] = rows[n]["seconds"] / n * 1e6
         out[name] = rows
     return out
+
+
+# ---------------------------------------------------------------- one network in many sizes
+
+
+def sizes(names: Sequence[str], effort: Effort, kinds: dict[str, list[tuple[int, int, int]]] | None = None
+          ) -> dict[str, Any]:
+    """Ratios for one network by width, by number of layers, and by examples."""
+    out: dict[str, Any] = {}
+    for kind, networks in (kinds or NETWORKS).items():
+        out[kind] = [{"width": width, "layers": depth, "examples": m,
+                      "engines": measure(f"{width}-{depth}-{m}", names, effort, memory=False)} for width, depth, m in networks]
+    return out
+
+
+# ---------------------------------------------------------------- compiling
+
+
+def compiling(ids: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """For each workload, what its first compiled call takes, beyond computing everything twice."""
+    out = {}
+    for i in ids:
+        row = out[i] = {"title": WORKLOADS[i].title, **once(COMPILED, effort, "compiling", workload=i,
+                                                             realtime=effort.realtime)}
+        if "failed" not in row:
+            row["per_hundred"] = max(0.0, row["seconds"] - 2 * row["eager"]) / row["operations"] * 100
+    return out
+
+
+def allocation(ids: Sequence[str], effort: Effort) -> dict[str, Any]:
+    """MB at most allocated by steps, by hand, eager and compiled."""
+    return {i: {"title": WORKLOADS[i].title, "engines": {name: once(name, effort, "allocated", workload=i)
+                                                         for name in (REFERENCE, OURS, COMPILED)}} for i in ids}
 
 
 # ---------------------------------------------------------------- import

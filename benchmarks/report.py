@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .engines import OURS, REFERENCE
+from .engines import COMPILED, JITTED, OURS, REFERENCE
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -52,26 +52,84 @@ def one_workload(i: str, result: dict[str, Any], titles: dict[str, str]) -> str:
                          f"{row['megabytes']:.1f}" if "megabytes" in row else "–"])
         elif "failed" in row:
             rows.append([f"{titles.get(name, name)} -- {row['failed']}", "", "", "", ""])
-    goal = f" (goal {result['goal']:g})" if result["goal"] else ""
-    return f"\n{i}  {result['title']}{goal}\n\n" + table(["", "step", "ratio", "error", "MB"], rows)
+    goals = [f"{kind} {result[key]:g}" for kind, key in (("eager", "goal"), ("compiled", "compiled_goal")) if result.get(key)]
+    said = f" (goals: {', '.join(goals)})" if goals else ""
+    return f"\n{i}  {result['title']}{said}\n\n" + table(["", "step", "ratio", "error", "MB"], rows)
 
 
 def workloads(results: dict[str, Any], titles: dict[str, str]) -> str:
-    """All workloads: a row each, the ratios of the engines side by side."""
+    """All workloads: a row each, the ratios of the engines side by side, and this one's beside its goals."""
     names = _names(results)
-    peers = [n for n in names if n not in (REFERENCE, OURS)]
+    peers = [n for n in names if n not in (REFERENCE, OURS, COMPILED)]
+    mine = [(n, key) for n, key in ((OURS, "goal"), (COMPILED, "compiled_goal")) if n in names]
+    with_goals = any(r.get(key) for r in results.values() for _, key in mine)
     rows = []
     for i, result in results.items():
         by = result["engines"]
-        goal = f"{result['goal']:g}" if result["goal"] else "–"
-        rows.append([f"{i} {result['title']}", duration(by[REFERENCE]["seconds"]["median"]),
-                     ratio(by.get(OURS, {}), True), goal, *[ratio(by.get(n, {})) for n in peers]])
-    return table(["", "NumPy by hand", titles.get(OURS, OURS), "goal", *[titles.get(n, n) for n in peers]], rows)
+        cells = []
+        for n, key in mine:
+            cells.append(ratio(by.get(n, {}), True))
+            if with_goals:
+                cells.append(f"{result[key]:g}" if result.get(key) else "–")
+        rows.append([f"{i} {result['title']}", duration(by[REFERENCE]["seconds"]["median"]), *cells,
+                     *[ratio(by.get(n, {})) for n in peers]])
+    head = [text for n, _ in mine for text in ([titles.get(n, n), "goal"] if with_goals else [titles.get(n, n)])]
+    return table(["", "NumPy by hand", *head, *[titles.get(n, n) for n in peers]], rows)
+
+
+def speed(results: dict[str, Any], titles: dict[str, str]) -> str:
+    """A short table: by hand, this engine in both modes, and the fastest of the others."""
+    rows = []
+    for result in results.values():
+        by = result["engines"]
+        peers = {n: row["ratio"]["median"] for n, row in by.items()
+                 if n not in (REFERENCE, OURS, COMPILED) and "ratio" in row}
+        best = min(peers, key=peers.__getitem__) if peers else None
+        mine = [digits(by[n]["ratio"]["median"]) if "ratio" in by.get(n, {}) else "–" for n in (OURS, COMPILED)]
+        rows.append([f"{result['title']}", duration(by[REFERENCE]["seconds"]["median"]), mine[0], f"**{mine[1]}**",
+                     f"{digits(peers[best])} {titles.get(best, best).partition(',')[0]}" if best else "–"])
+    return table(["", "NumPy by hand", "eager", "`jit`", "fastest other"], rows)
+
+
+def allocation(results: dict[str, Any], titles: dict[str, str]) -> str:
+    """MB allocated at most by steps, exactly."""
+    names = list(next(iter(results.values()))["engines"]) if results else []
+
+    def cell(row: dict[str, Any]) -> str:
+        return digits(row["megabytes"]) if "megabytes" in row else "no" if row.get("lacks") else "fails"
+
+    rows = [[f"{i} {r['title']}", *[cell(r["engines"][n]) for n in names]] for i, r in results.items()]
+    return table(["MB", *[titles.get(n, n) for n in names]], rows) if rows else ""
+
+
+def compiling(results: dict[str, Any]) -> str:
+    """What a first call costs."""
+    rows = []
+    for i, r in results.items():
+        if "failed" in r:
+            rows.append([f"{i} {r['title']}", "fails", "", "", ""])
+        else:
+            rows.append([f"{i} {r['title']}", f"{int(r['operations']):,}".replace(",", " "), duration(r["eager"]),
+                         duration(r["seconds"]), digits(r["per_hundred"] * 1e3)])
+    return table(["", "operations", "step, not compiled", "first call", "ms per 100 operations"], rows)
+
+
+def sizes(results: dict[str, Any], titles: dict[str, str]) -> str:
+    """One table for each dimension of the network."""
+    parts = []
+    for kind, networks in results.items():
+        names = [n for n in _names({str(k): r for k, r in enumerate(networks)}) if n != REFERENCE]
+        fixed = ", ".join(f"{networks[0][k]} {k}" if k != "width" else f"width {networks[0][k]}"
+                          for k in ("width", "layers", "examples") if k != kind)
+        rows = [[str(r[kind]), duration(r["engines"][REFERENCE]["seconds"]["median"]),
+                 *[ratio(r["engines"].get(n, {}), n == COMPILED) for n in names]] for r in networks]
+        parts.append(table([f"{kind} ({fixed})", "NumPy by hand", *[titles.get(n, n) for n in names]], rows))
+    return "\n\n".join(parts)
 
 
 def footprints(results: dict[str, Any], titles: dict[str, str]) -> str:
     """Memory of the steps in MB."""
-    names = _names(results)
+    names = [n for n in _names(results) if n not in JITTED]
     rows = []
     for i, result in results.items():
         cells = [result["engines"].get(n, {}).get("megabytes") for n in names]

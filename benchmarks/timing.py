@@ -25,11 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 class Effort:
     """How long to measure.
 
-    rounds : turns of each engine.  seconds : timed steps in a turn.  patience : seconds until an engine is given up.
+    runs : how often everything is repeated, processes included.  rounds : turns of each engine in a run.
+    seconds : timed steps in a turn.  patience : seconds until an engine is given up.
     realtime : let timed steps preempt other programs, where that is allowed.
     """
 
     rounds: int = 9
+    runs: int = 1
     seconds: float = 0.15
     patience: float = 90.0
     realtime: bool = False
@@ -92,13 +94,15 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": middle, "low": low, "high": high}
 
 
-def measure(workload: str, names: Sequence[str], effort: Effort) -> dict[str, Any]:
-    """Every engine's time for a step, and its ratio to the hand-written NumPy of the same round.
+def measure(workload: str, names: Sequence[str], effort: Effort, memory: bool = True) -> dict[str, Any]:
+    """Every engine's time for a step, its ratio to the hand-written NumPy of the same round, and its memory if wanted.
 
     An engine maps to {"seconds", "ratio", "error", "megabytes"}, to {"failed": why}, or to {"lacks": true}.
     """
-    rows = {name: once(name, effort, "footprint", workload=workload) for name in dict.fromkeys([REFERENCE, *names])}
-    turns: dict[str, list[float]] = {name: [] for name in rows if "megabytes" in rows[name]}
+    rows: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys([REFERENCE, *names]):
+        rows[name] = once(name, effort, "footprint", workload=workload) if memory else {}
+    turns: dict[str, list[float]] = {name: [] for name, row in rows.items() if "failed" not in row and "lacks" not in row}
     with ExitStack() as stack:
         processes = {name: stack.enter_context(Process(name, effort)) for name in turns}
         for name, process in processes.items():
@@ -118,11 +122,32 @@ def measure(workload: str, names: Sequence[str], effort: Effort) -> dict[str, An
     return rows
 
 
+def combined(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One row for each engine, of the rows of several runs: medians of their medians, between the least and the most."""
+    out = {}
+    for name in runs[0]:
+        rows = [run[name] for run in runs if "failed" in run[name] or "lacks" in run[name]] or [run[name] for run in runs]
+        out[name] = rows[0]
+        if len(rows) > 1 and "ratio" in rows[0]:
+            out[name] = {**rows[0], "error": max(row["error"] for row in rows)}
+            for key in ("seconds", "ratio"):
+                medians = [row[key]["median"] for row in rows]
+                out[name][key] = {"median": float(np.median(medians)), "low": min(medians), "high": max(medians)}
+    return out
+
+
 def measure_all(ids: Sequence[str], names: Sequence[str], effort: Effort, say: Callable[[str, Any], None]
                 ) -> dict[str, Any]:
-    """All workloads, reporting each as it is done."""
-    out = {}
-    for i in ids:
-        out[i] = {"title": WORKLOADS[i].title, "goal": WORKLOADS[i].goal, "engines": measure(i, names, effort)}
-        say(i, out[i])
+    """All workloads, as often as there are runs, reporting each as it is done."""
+    runs: dict[str, list[dict[str, Any]]] = {i: [] for i in ids}
+    out: dict[str, Any] = {}
+    for k in range(effort.runs):
+        for i in ids:
+            runs[i].append(measure(i, [n for n in names if n not in out.get(i, {}).get("without", ())], effort, memory=k == 0))
+            w = WORKLOADS[i]
+            lacking = [n for n, row in runs[i][0].items() if "lacks" in row]
+            runs[i][-1].update({n: {"lacks": True} for n in lacking})
+            out[i] = {"title": w.title, "goal": w.goal, "compiled_goal": w.compiled_goal, "without": lacking,
+                      "engines": combined(runs[i])}
+            say(i, {**out[i], "engines": runs[i][-1]})
     return out

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.program.record import record
+
 from . import engines
 from .engines import Case
-from .workloads import WORKLOADS, scalar_chain
+from .workloads import find, scalar_chain
 
 
 class WrongResultError(AssertionError):
@@ -46,9 +49,9 @@ def distance(got: list[Any], wanted: list[Any]) -> float:
 
 def check(name: str, workload: str) -> float:
     """How far an engine's results are from the hand-written ones; raises if too far."""
-    w = WORKLOADS[workload]
-    case = engines.load(name).build(workload, w.make())
-    reference = engines.load(engines.REFERENCE).build(workload, w.make())
+    w = find(workload)
+    case = engines.load(name).build(w.form or w.id, w.make())
+    reference = engines.load(engines.REFERENCE).build(w.form or w.id, w.make())
     assert case is not None and reference is not None
     error = distance(case.outcome(), reference.outcome())
     if not error <= w.tolerance:
@@ -148,6 +151,52 @@ class Worker:
         self._awake()
         return {"megabytes": grown(self._built(workload).step, 3)}
 
+    def allocated(self, workload: str) -> dict[str, Any]:
+        """MB that are allocated at most while steps run, parameters and whatever the engine keeps included.
+
+        Counted by tracemalloc, which NumPy tells of its arrays, without the steps in which an engine records and compiles.
+        """
+        if workload in self.engine.lacks:
+            return {"lacks": True}
+        self._awake()
+        w = find(workload)
+        data = w.make()
+        gc.collect()
+        tracemalloc.start()
+        case = self.engine.build(w.form or w.id, data)
+        assert case is not None
+        for _ in range(3):
+            case.step()
+        gc.collect()
+        tracemalloc.reset_peak()
+        for _ in range(3):
+            case.step()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return {"megabytes": peak / (1 << 20)}
+
+    def compiling(self, workload: str, realtime: bool) -> dict[str, Any]:
+        """The operations that a step records, and the seconds of a first call and of running the step without compiling.
+
+        The first call records the step twice, each time computing everything eagerly, and compiles the record. The median
+        of three, each a function of its own.
+        """
+        self._awake()
+        firsts, eagers = [], []
+        with undisturbed(realtime):
+            for _ in range(3):
+                case = self._built(workload)
+                f, arguments = case.compiled.f, case.arguments()
+                f(*arguments)
+                start = time.perf_counter()
+                f(*arguments)
+                middle = time.perf_counter()
+                case.step()
+                eagers.append(middle - start)
+                firsts.append(time.perf_counter() - middle)
+        operations = len(record(f, arguments, {}).program.lines)
+        return {"operations": operations, "eager": median(eagers), "seconds": median(firsts)}
+
     def prepare(self, workload: str) -> dict[str, Any]:
         """Check the workload, and build it to be timed.
 
@@ -171,7 +220,8 @@ class Worker:
         small.step()
 
     def _built(self, workload: str) -> Case:
-        case = self.engine.build(workload, WORKLOADS[workload].make())
+        w = find(workload)
+        case = self.engine.build(w.form or w.id, w.make())
         assert case is not None
         return case
 

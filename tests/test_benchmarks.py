@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import costs, engines, forward, report
+from benchmarks import costs, engines, forward, more_data, report
 from benchmarks.__main__ import main, run
-from benchmarks.page import discussion, page
-from benchmarks.timing import Effort, Process, measure, once
-from benchmarks.worker import WrongResultError, check, distance, timed
-from benchmarks.workloads import WORKLOADS
+from benchmarks.page import discussion, page, summarised
+from benchmarks.timing import Effort, Process, combined, measure, once
+from benchmarks.worker import Worker, WrongResultError, check, distance, timed
+from benchmarks.workloads import FURTHER, SIZED, WORKLOADS, scalar_chain
 from tinygrad_edu import Tensor, backprop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +26,94 @@ TINY = Effort(rounds=1, seconds=0.001)
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_ours_is_the_hand_written_result(workload: str) -> None:
     assert check(engines.OURS, workload) <= WORKLOADS[workload].tolerance
+
+
+def results(engine: str, workload: str, data: Any) -> list[Any]:
+    case = engines.load(engine).build(workload, data)
+    assert case is not None
+    return case.outcome()
+
+
+@pytest.mark.parametrize("workload", [w for w in WORKLOADS if w not in (*FURTHER, "W1", "W4", "W8")])
+def test_compiled_is_the_hand_written_result(workload: str) -> None:
+    assert check(engines.COMPILED, workload) <= WORKLOADS[workload].tolerance
+
+
+def test_compiled_chain_is_the_hand_written_result() -> None:
+    wanted = results(engines.REFERENCE, "W8", scalar_chain(300))
+    assert distance(results(engines.COMPILED, "W8", scalar_chain(300)), wanted) <= 1e-8
+
+
+def test_compiled_network_of_numbers_is_the_hand_written_result() -> None:
+    def data() -> Any:
+        d = WORKLOADS["W1"].make()
+        d.X, d.y = d.X[:2], d.y[:2]
+        return d
+
+    assert distance(results(engines.COMPILED, "W1", data()), results(engines.REFERENCE, "W1", data())) <= 1e-8
+
+
+SMALL = {
+    "W12": lambda: more_data.attention_block(2, 5, 16), "W13": lambda: more_data.batch_norm_network(12),
+    "W14": lambda: more_data.gru(7, 3, 5), "W15": lambda: more_data.gaussian_mixture(60),
+    "W16": lambda: more_data.logistic_rows(80), "W17": lambda: more_data.tanh_network(6, 5, 9),
+    "W18": lambda: more_data.autoencoder(11), "W19": lambda: more_data.factorisation(90), "W20": lambda: more_data.adam_step(7),
+    "W21": lambda: more_data.bodies(9),
+}
+
+
+@pytest.mark.parametrize("engine", [engines.OURS, engines.COMPILED])
+@pytest.mark.parametrize("workload", FURTHER)
+def test_further_workloads_are_the_hand_written_results(workload: str, engine: str) -> None:
+    wanted = results(engines.REFERENCE, workload, SMALL[workload]())
+    assert distance(results(engine, workload, SMALL[workload]()), wanted) <= WORKLOADS[workload].tolerance
+
+
+@pytest.mark.parametrize("workload", FURTHER)
+def test_hand_written_gradients_of_further_workloads_are_slopes(workload: str) -> None:
+    """Of every parameter: central differences along its gradient."""
+    def double(k: int = 0, step: float = 0.0, along: Any = 0.0) -> Any:
+        d = SMALL[workload]()
+        d.params = [p.astype(np.float64) + (step * along if j == k else 0.0) for j, p in enumerate(d.params)]
+        for name in ("X", "Y"):
+            if hasattr(d, name):
+                setattr(d, name, getattr(d, name).astype(np.float64))
+        return d
+
+    gradients = results(engines.REFERENCE, workload, double())[1 : len(double().params) + 1]
+    for k, g in enumerate(gradients):
+        squared = float(np.sum(np.square(g)))
+        h = 1e-5 / np.sqrt(squared)
+        up, down = [float(results(engines.REFERENCE, workload, double(k, s, g))[0]) for s in (h, -h)]
+        assert (up - down) / (2 * h) == pytest.approx(squared, rel=1e-4), k
+
+
+def test_a_network_in_other_sizes() -> None:
+    assert "8-4-64" in SIZED and check(engines.COMPILED, "8-4-64") <= 1e-8
+    table = costs.sizes([engines.COMPILED], TINY, {"width": [(8, 4, 64)]})
+    assert table["width"][0]["engines"][engines.COMPILED]["ratio"]["median"] > 0
+    assert "width (4 layers, 64 examples)" in report.sizes(table, {})
+
+
+def test_memory_and_compiling() -> None:
+    counted = Worker(engines.COMPILED).allocated("W3")
+    assert 0 < counted["megabytes"] < 1  # what recording held is gone
+    first = Worker(engines.COMPILED).compiling("W3", realtime=False)
+    assert first["operations"] > 20 and first["seconds"] > first["eager"] > 0
+    row = {"title": "a", "operations": 38, "eager": 1e-4, "seconds": 1e-2, "per_hundred": 0.02}
+    assert "38" in report.compiling({"W3": row}) and "20" in report.compiling({"W3": row})
+    assert "| W3 a |" in report.allocation({"W3": {"title": "a", "engines": {"ours": {"megabytes": 0.5}}}}, {})
+
+
+def test_runs_are_combined() -> None:
+    def run_of(x: float) -> dict[str, Any]:
+        row = {"ratio": {"median": x, "low": 0, "high": 9}, "seconds": {"median": x}, "error": x}
+        return {"ours": row, "peer": {"lacks": True}}
+
+    both = combined([run_of(1.0), run_of(3.0), run_of(2.0)])
+    assert both["ours"]["ratio"] == {"median": 2, "low": 1, "high": 3} and both["ours"]["error"] == 3
+    assert both["peer"] == {"lacks": True}
+    assert combined([run_of(1.0), {"ours": {"failed": "why"}, "peer": {"lacks": True}}])["ours"] == {"failed": "why"}
 
 
 @pytest.mark.parametrize("workload", ["W2", "W3", "W5"])
@@ -127,16 +215,36 @@ def test_discussion_follows_the_numbers() -> None:
     def row(x: float) -> dict[str, Any]:
         return {"ratio": {"median": x, "low": x, "high": x}, "seconds": {"median": 1.0}, "error": 0.0}
 
-    results = {
-        "W2": {"title": "a", "goal": 1.05, "engines": {"by_hand": row(1), "ours": row(1.0), "peer": row(2.0)}},
-        "W3": {"title": "b", "goal": 1.7, "engines": {"by_hand": row(1), "ours": row(2.0), "peer": row(1.0)}},
-        "W4": {"title": "c", "goal": None, "engines": {"by_hand": row(1), "ours": row(1.0), "peer": {"lacks": True}}},
+    measured = {
+        "W2": {"title": "a", "goal": 1.05, "compiled_goal": 0.9,
+               "engines": {"by_hand": row(1), "ours": row(1.0), "ours_jit": row(0.8), "peer": row(2.0)}},
+        "W3": {"title": "b", "goal": 1.7, "compiled_goal": 0.5,
+               "engines": {"by_hand": row(1), "ours": row(2.0), "ours_jit": row(1.0), "peer": row(1.0)}},
+        "W16": {"title": "c", "goal": None, "compiled_goal": None,
+                "engines": {"by_hand": row(1), "ours": row(1.0), "ours_jit": row(0.7), "peer": {"lacks": True}}},
     }
-    text = discussion(results, {"by_hand": "NumPy by hand", "ours": "tinygrad_edu", "peer": "Peer"})
-    assert "faster: W2 and W4." in text
-    assert "Slower than by hand: W3 (2.00)" in text
-    assert "- Against Peer: faster on W2 (2.00×); slower on W3 (2.00×)." in text
-    assert "Goals missed in this run: W3 (2.00; goal 1.7)." in text
+    titles = {"by_hand": "NumPy by hand", "ours": "tinygrad_edu", "ours_jit": "tinygrad_edu, jit", "peer": "Peer"}
+    text = discussion(measured, titles)
+    assert "faster: W2 and W16." in text
+    assert "Eager, slower than by hand: W3 (2.00)" in text
+    assert "Compiled, faster than by hand: W2 (0.80) and W16 (0.70)." in text
+    assert "- Against Peer, eager: faster on W2 (2.00×); slower on W3 (2.00×)." in text
+    assert "- Against Peer, compiled: faster on W2 (2.50×); level on W3." in text
+    assert "eager: W3 (2.00; goal 1.7)." in text and "compiled: W3 (1.00; goal 0.5)." in text
+
+    out = {"workloads": measured, "titles": titles}
+    marked = "a\n\n<!-- speed: written by python -m benchmarks --write docs/benchmarks.md -->\nold\n<!-- speed ends -->\n\nb"
+    readme = summarised(marked, out)
+    assert "old" not in readme and readme.startswith("a") and readme.endswith("b")
+    assert "2.00 Peer" in readme and "**0.80**" in readme and "0.70 to 0.70" in readme
+    assert summarised(readme, out) == readme
+    assert summarised("without marks", out) == "without marks"
+
+
+def test_the_readme_has_a_place_for_the_summary() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("<!-- speed: written by python -m benchmarks --write docs/benchmarks.md -->") == 1
+    assert text.count("<!-- speed ends -->") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--workload", "W99"], ["--engine", "slide_rule"], ["--only", "tea"],

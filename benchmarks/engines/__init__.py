@@ -9,12 +9,16 @@ from .base import Case, Engine
 
 REFERENCE = "by_hand"
 OURS = "ours"
+COMPILED = "ours_jit"
+JITTED = (COMPILED, "with_jax")  # those that compile a step before its first run
 
 # module -> the package it needs
 NAMES = {
     REFERENCE: "numpy",
     OURS: "tinygrad_edu",
+    COMPILED: "tinygrad_edu",
     "with_pytorch": "torch",
+    "with_jax": "jax",
     "with_mygrad": "mygrad",
     "with_autograd": "autograd",
     "with_micrograd": "micrograd",
@@ -32,4 +36,4 @@ def load(name: str) -> Engine:
     return engine
 
 
-__all__ = ["NAMES", "OURS", "REFERENCE", "Case", "Engine", "available", "load"]
+__all__ = ["COMPILED", "JITTED", "NAMES", "OURS", "REFERENCE", "Case", "Engine", "available", "load"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from .. import forward
+from .. import more_forward as more
 from ..workloads import Data
 
+DATA = ("X", "Y", "y", "users", "items")  # the arrays of a workload that are not differentiated by
+STEPS = 4  # before the parameters are compared: the first ones of a compiled engine may be those of recording
 Differentiated = Callable[[], tuple[Any, Sequence[Any]]]
 
 
@@ -19,11 +23,14 @@ class Case:
     """One workload, built by one engine.
 
     step : what is timed; it must not return before its work is done.
-    outcome : the numbers to check, as NumPy arrays: loss and gradients, and for training the parameters one step later.
+    outcome : the numbers to check, as NumPy arrays: loss and gradients, and for training the parameters some steps later.
+    compiled : the compiled function of the step, if there is one.  arguments : what the step gives it.
     """
 
     step: Callable[[], Any]
     outcome: Callable[[], list[Any]]
+    compiled: Any = None
+    arguments: Callable[[], tuple[Any, ...]] = tuple
 
 
 class Engine:
@@ -77,6 +84,26 @@ class Engine:
         for p, g in zip(params, gradients, strict=True):
             p -= rate * g
 
+    def updater(self, params: list[Any], d: Data) -> Callable[[Sequence[Any]], None]:
+        """A function of the gradients that changes the params: gradient descent, or Adam if the data say so."""
+        if not hasattr(d, "betas"):
+            return lambda gradients: self.descend(params, gradients, d.rate)
+        first, second = d.betas
+        ms, vs, t = [0 * p for p in params], [0 * p for p in params], 0
+
+        def update(gradients: Sequence[Any]) -> None:
+            nonlocal t
+            t += 1
+            rate, scale = d.rate / (1 - first**t), math.sqrt(1 - second**t)
+            for p, g, m, v in zip(params, gradients, ms, vs, strict=True):
+                m *= first
+                m += (1 - first) * g
+                v *= second
+                v += (1 - second) * g**2
+                p -= rate * m / (np.sqrt(v) / scale + d.tiny)
+
+        return update
+
     def pull_back(self, f: Callable[[Any], Any], x: Any, weights: Any) -> Callable[[], Sequence[Any]]:
         """A function that returns f(x), and the gradient of the weighted sum of its entries."""
         raise NotImplementedError
@@ -96,7 +123,7 @@ class Engine:
         """The workload on these data, or None if the engine cannot do it."""
         if workload in self.lacks:
             return None
-        for name in ("X", "Y", "y"):
+        for name in DATA:
             if hasattr(d, name):
                 setattr(d, name, self.constant(getattr(d, name)))
         if workload in _TRAINING:
@@ -109,15 +136,17 @@ class Engine:
     def _training(self, loss: Callable[..., Any], d: Data) -> Case:
         params = [self.parameter(p) for p in d.params]
         run = self.differentiate(lambda *ps: loss(self, d, *ps), params)
+        update = self.updater(params, d)
 
         def step() -> None:
             _, gradients = run()
-            self.descend(params, gradients, d.rate)
+            update(gradients)
 
         def outcome() -> list[Any]:
             value, gradients = run()
             found = [np.array(self.numpy(x)) for x in (value, *gradients)]
-            step()
+            for _ in range(STEPS):
+                step()
             return found + [np.array(self.numpy(p)) for p in params]
 
         return Case(step, outcome)
@@ -164,8 +193,10 @@ class Engine:
 
 _TRAINING: dict[str, Callable[..., Any]] = {
     "W2": forward.logistic_regression, "W3": forward.shallow_network, "W4": forward.deep_network,
-    "W5": forward.minibatch_network, "W7": forward.convolutional_network,
+    "W5": forward.minibatch_network, "W7": forward.convolutional_network, "W12": more.attention_block,
+    "W13": more.batch_norm_network, "W14": more.gru, "W15": more.gaussian_mixture, "W16": more.logistic_rows,
+    "W17": more.tanh_network, "W18": more.autoencoder, "W19": more.factorisation, "W20": more.adam_step,
 }
 _GRADIENT: dict[str, Callable[..., Any]] = {
-    "W6": forward.elementwise_chain, "W8": forward.scalar_chain, "W9": forward.lstm,
+    "W6": forward.elementwise_chain, "W8": forward.scalar_chain, "W9": forward.lstm, "W21": more.bodies,
 }

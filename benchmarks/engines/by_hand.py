@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..workloads import Data
-from .base import Case, Engine
+from . import more_by_hand as more
+from .base import STEPS, Case, Engine
+from .formulas import sigmoid, softmax_cost
 
 Costs = Callable[..., tuple[Any, list[Any]]]  # (data, *params) -> cost, gradients
-
-
-def sigmoid(z: Any) -> Any:
-    return 1 / (1 + np.exp(-z))
 
 
 def logistic_regression(d: Data, w: Any, b: Any) -> tuple[Any, list[Any]]:
@@ -55,16 +53,6 @@ def deep_network(d: Data, *params: Any) -> tuple[Any, list[Any]]:
         if k:
             dZ = params[2 * k].T @ dZ * (caches[k] > 0)
     return J, gradients
-
-
-def softmax_cost(Z: Any, y: Any) -> tuple[Any, Any]:
-    """The mean cross-entropy of softmax(Z), rows of scores, and its derivative by Z."""
-    rows, m = np.arange(len(y)), len(y)
-    E = np.exp(Z - Z.max(axis=1, keepdims=True))
-    P = E / E.sum(axis=1, keepdims=True)
-    J = -np.log(P[rows, y]).mean()
-    P[rows, y] -= 1
-    return J, P / m
 
 
 def minibatch_network(d: Data, *params: Any) -> tuple[Any, list[Any]]:
@@ -249,14 +237,16 @@ class ByHand(Engine):
 
     def _train(self, costs: Costs, d: Data) -> Case:
         params = [p.copy() for p in d.params]
+        update = self.updater(params, d)
 
         def step() -> None:
             _, gradients = costs(d, *params)
-            self.descend(params, gradients, d.rate)
+            update(gradients)
 
         def outcome() -> list[Any]:
             J, gradients = costs(d, *params)
-            step()
+            for _ in range(STEPS):
+                step()
             return [J, *gradients, *[p.copy() for p in params]]
 
         return Case(step, outcome)
@@ -269,9 +259,8 @@ class ByHand(Engine):
         if workload == "W8":
             a, b = (float(p) for p in d.params)
             return lambda: _joined(scalar_chain(d, a, b))
-        if workload in ("W6", "W9"):
-            costs: Costs = elementwise_chain if workload == "W6" else lstm
-            return lambda: _joined(costs(d, *d.params))
+        if workload in _GRADIENT:
+            return lambda: _joined(_GRADIENT[workload](d, *d.params))
         if workload == "W11":
             (x,) = d.params
             return lambda: [x * x + x, 2 * x + 1]
@@ -286,7 +275,10 @@ def _joined(result: tuple[Any, list[Any]]) -> list[Any]:
 
 _TRAINING: dict[str, Costs] = {
     "W2": logistic_regression, "W3": shallow_network, "W4": deep_network, "W5": minibatch_network,
-    "W7": convolutional_network,
+    "W7": convolutional_network, "W12": more.attention_block, "W13": more.batch_norm_network, "W14": more.gru,
+    "W15": more.gaussian_mixture, "W16": more.logistic_rows, "W17": more.tanh_network, "W18": more.autoencoder,
+    "W19": more.factorisation, "W20": more.adam_step,
 }
+_GRADIENT: dict[str, Costs] = {"W6": elementwise_chain, "W9": lstm, "W21": more.bodies}
 
 ENGINE = ByHand()

@@ -25,12 +25,21 @@ class PyTorch(Engine):
     scalar_relu = staticmethod(torch.relu)
     sigmoid = staticmethod(torch.sigmoid)
     softplus = staticmethod(F.softplus)
+    exp = staticmethod(torch.exp)
+    sqrt = staticmethod(torch.sqrt)
     sum = staticmethod(torch.sum)
+    transpose = staticmethod(torch.permute)
     binary_cross_entropy = staticmethod(F.binary_cross_entropy_with_logits)
     cross_entropy = staticmethod(F.cross_entropy)
 
     def gelu(self, x: Any) -> Any:
         return F.gelu(x, approximate="tanh")
+
+    def softmax(self, x: Any) -> Any:
+        return torch.softmax(x, -1)
+
+    def logsumexp(self, x: Any) -> Any:
+        return torch.logsumexp(x, -1)
 
     def convolution_block(self, x: Any, W: Any, b: Any) -> Any:
         return F.max_pool2d(torch.relu(F.conv2d(x, W, b)), 2)
@@ -43,6 +52,9 @@ class PyTorch(Engine):
 
     def number(self, x: float) -> Any:
         return torch.tensor(x, dtype=torch.float64)
+
+    def zeros(self, shape: tuple[int, ...], like: Any) -> Any:
+        return torch.zeros(shape, dtype=like.dtype)
 
     def numpy(self, x: Any) -> Any:
         return x.detach().numpy()
@@ -57,6 +69,18 @@ class PyTorch(Engine):
     def descend(self, params: list[Any], gradients: Any, rate: float) -> None:
         with torch.no_grad():
             torch._foreach_add_(params, gradients, alpha=-rate)
+
+    def updater(self, params: list[Any], d: Data) -> Callable[[Any], None]:
+        if not hasattr(d, "betas"):
+            return super().updater(params, d)
+        adam = torch.optim.Adam(params, lr=d.rate, betas=d.betas, eps=d.tiny, fused=True)
+
+        def update(gradients: Any) -> None:
+            for p, g in zip(params, gradients, strict=True):
+                p.grad = g
+            adam.step()
+
+        return update
 
     def pull_back(self, f: Callable[[Any], Any], x: Any, weights: Any) -> Callable[[], list[Any]]:
         def run() -> list[Any]:
