@@ -232,6 +232,8 @@ def by_the_printed_code(f: Any, x: Any) -> Any:
                  np.array([[-1.0, -0.8], [-0.7, 1.9]]), id="mask-read-before-it-is-made"),
     pytest.param(lambda x: np.floor(tg.amax(np.flip(x, (0, 1)), axis=0)).sum(), np.arange(24.0).reshape(2, 4, 3),
                  id="settings-of-what-rules-call"),
+    pytest.param(lambda x: np.sign(tg.amax(x, axis=(0, 1), keepdims=True)).sum(), np.array([[-1.7], [-1.4]]),
+                 id="a-sum-with-a-dtype"),
 ])
 def test_printed_code_of_what_was_found(f: Any, x: Any) -> None:
     J, d = by_the_printed_code(f, x)

@@ -488,7 +488,7 @@ class _Writer:
             self.shapes[line.name] = shapes[0]
         call = Call(line, codes, shapes, dtypes, lambda key: f"\0{key}\0", self._parameter,
                     lambda shape: self._shape_text(line, shape), spreads)
-        if line.op.name == "add.reduce":
+        if line.op.name in ("add.reduce", "add.reduce.as"):  # with a dtype, a start or a mask
             return _as_sum(call)
         return TABLE.get(line.op.name, otherwise)(call)
 
