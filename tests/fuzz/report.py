@@ -17,7 +17,8 @@ def main() -> None:
             functions.update(part["functions"])
             checked.update(part["checked"])
             skipped.update(part["skipped"])
-    print(f"{totals['programs']} programs of {totals['lines']} lines in {totals['seconds']:.0f} s, {totals['findings']} findings\n")
+    print(f"{totals['programs']} programs of {totals['lines']} lines in {totals['seconds']:.0f} s, "
+          f"{totals['findings']} findings\n")
     for title, counts in (("checked", checked), ("skipped", skipped)):
         print(f"| {title} | programs |\n|---|---|")
         for key, n in counts.most_common():
