@@ -48,6 +48,7 @@ def test_the_bias_is_added_to_the_maxima(order: str) -> None:
     compiled = tg.jit(tg.value_and_grad(network(order, 0), argnums=(0, 1, 2)))
     compiled(*args)
     operations = {line.name: line for line in compiled.program.lines}
+    operations = {line.name: line for line in compiled.program.lines}
     pool = next(line for line in compiled.program.lines if line.op.name == "max_pool")
     assert operations[pool.operands[0]].op.name == "convolution"
 

@@ -20,7 +20,16 @@ from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
 from .fuse import fuse
-from .gather import batch_alike, copied_weights, flat_products, gather_puts, join_products, known_first, whole_again
+from .gather import (
+    batch_alike,
+    copied_weights,
+    flat_products,
+    gather_puts,
+    join_products,
+    known_first,
+    place_products,
+    whole_again,
+)
 from .pooling import pool_first
 from .program import Name, Program
 from .record import Recorded
@@ -45,6 +54,9 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("share_exponentials", share_exponentials, True),
     ("gather_puts", gather_puts, True),
     ("known_first", known_first, True),
+    ("drop_unused", passes.drop_unused, False),
+    ("place_products", place_products, True),
+    ("drop_unused", passes.drop_unused, False),
     ("join_products", join_products, True),
     ("batch_alike", batch_alike, False),
     ("whole_again", whole_again, False),

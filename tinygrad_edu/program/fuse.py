@@ -25,6 +25,7 @@ Shape = tuple[int, ...]
 ENTRIES = 32768  # of the smallest array that is looked at
 LARGE = 400 << 10  # bytes of the smallest array for which blocks were measured to pay
 BLOCK = 128 << 10  # bytes of one array in a block: some ten of them fit into the second-level cache
+SHARED = 16 << 20  # bytes that the operations of a region write, from which waking other threads pays
 THREAD_BLOCK = 384 << 10  # and where threads share the work: longer calls, so that they seldom wait for each other
 WIDEST_ROW = 512 << 10
 WORTH_A_THREAD = 6e5  # nanoseconds of work
@@ -337,6 +338,8 @@ def _blocked(name: Name, group: Sequence[Line], grouping: _Grouping, threads: in
     itemsize = max(np.dtype(line.dtype).itemsize for line in group)
     row = math.prod(shape[split:]) * itemsize
     rows = math.prod(shape[:split])
+    if math.prod(shape) * len(group) * itemsize < SHARED:
+        threads = 1
     step = max(1, (THREAD_BLOCK if threads > 1 else BLOCK) // row)
     step = -(-rows // max(1, round(rows / step)))  # blocks of nearly equal length,
     whole_lines = 64 // math.gcd(64, row // itemsize)

@@ -186,7 +186,15 @@ class _Stacks:
 
     def after(self, names: Sequence[Any]) -> int:
         """The position of the last line that makes one of these."""
-        return max((self.position.get(x, -1) for x in names if isinstance(x, Name)), default=-1)
+        return max((self._made(x) for x in names if isinstance(x, Name)), default=-1)
+
+    def _made(self, x: str) -> int:
+        """The position from which a value, or what it is a part of, is known."""
+        line = self.line_of.get(x)
+        while line is not None and line.op is getitem and is_basic(line.params["index"]):
+            x = line.operands[0]
+            line = self.line_of.get(x)
+        return self.position.get(x, -1)
 
     def add(self, position: int, line: Line) -> Name:
         self.new.append((position, line))
@@ -377,6 +385,78 @@ def known_first(program: Program) -> Program:
     return with_lines(program, lines) if changed else program
 
 
+def place_products(program: Program) -> Program:
+    """(parts in their places) ⊙ w as the products of the parts in their places, where that leaves what waits no more to do.
+
+    A part late · k takes its piece of w into the factor k, which is known long before. What lies outside the parts is 0,
+    also where w is not finite.
+    """
+    uses = uses_of(program)
+    position = {str(line.name): i for i, line in enumerate(program.lines)}
+    line_of = {str(line.name): line for line in program.lines}
+    fresh = Namer(program)
+    done: dict[str, Line] = {}
+    lines: list[Line] = []
+    for line in program.lines:
+        made = _placed_product(line, line_of, position, uses, fresh) if line.op is MULTIPLY and line.shape else None
+        if made is not None:
+            lines += made
+            done[str(line.name)] = made[-1]
+            continue
+        base = done.get(str(line.operands[0])) if line.op is ADD_AT else None
+        if base is not None and uses[str(base.name)] == 1 and _apart(base, line.params["index"]):
+            indices, values = (*base.params["indices"], line.params["index"]), (*base.operands, line.operands[1])
+            pairs = sorted(zip(indices, values, strict=True), key=lambda pair: _order(pair[0]))
+            lines.append(replace(line, op=PLACE, operands=tuple(x for _, x in pairs), params={
+                "indices": tuple(i for i, _ in pairs), "shape": line.shape}))
+            continue
+        lines.append(line)
+    return with_lines(program, lines) if done else program
+
+
+def _apart(base: Line, index: Any) -> bool:
+    """Whether a place overlaps none of those that are taken."""
+    filled = np.zeros(base.shape, bool)
+    for taken in base.params["indices"]:
+        filled[taken] = True
+    return not np.any(filled[index])
+
+
+def _placed_product(line: Line, line_of: dict[str, Line], position: dict[str, int], uses: dict[str, int],
+                    fresh: Namer) -> list[Line] | None:
+    here = position[str(line.name)]
+
+    def early(x: Any) -> bool:
+        return isinstance(x, Name) and x in line_of and _source_position(x, line_of, position) < here - FAR
+
+    for x, w in (line.operands, line.operands[::-1]):
+        place = line_of.get(x) if isinstance(x, Name) else None
+        if place is None or place.op is not PLACE or uses[x] != 1 or not early(w) or line_of[w].shape != line.shape:
+            continue
+        found = []
+        for part in place.operands:
+            inner = line_of.get(part)
+            if inner is None or inner.op is not MULTIPLY or uses[part] != 1:
+                return None
+            for late, k in (inner.operands, inner.operands[::-1]):
+                if early(k) and not early(late) and line_of[k].shape == inner.shape and late in line_of and (
+                        line_of[late].shape == inner.shape):
+                    found.append((inner, late, k))
+                    break
+            else:
+                return None
+        new: list[Line] = []
+        parts = []
+        for (inner, late, k), index in zip(found, place.params["indices"], strict=True):
+            piece, known, part = fresh("piece"), fresh("known"), fresh("part")
+            new += [Line(piece, getitem, (w,), {"index": index}, inner.shape, inner.dtype, line.kind),
+                    Line(known, MULTIPLY, (k, piece), {}, inner.shape, inner.dtype, line.kind),
+                    Line(part, MULTIPLY, (late, known), {}, inner.shape, inner.dtype, line.kind)]
+            parts.append(part)
+        return [*new, replace(line, op=PLACE, operands=tuple(parts), params=place.params)]
+    return None
+
+
 FAR = 30  # lines between what is known early and where it is used, for a regrouping to make sense
 
 
@@ -399,19 +479,14 @@ def _regrouped(line: Line, line_of: dict[str, Line], position: dict[str, int], u
     return None
 
 
-def _source_position(x: Name, line_of: dict[str, Line], position: dict[str, int]) -> int:
+def _source_position(x: Any, line_of: dict[str, Line], position: dict[str, int], depth: int = 3) -> int:
     """Where a value could be computed at the earliest: after what it is made of, looking through short chains."""
-    at = position.get(x, -1)
-    for _ in range(3):
-        line = line_of.get(x)
-        if line is None or line.op is matmul:
-            break
-        sources = [y for y in line.operands if isinstance(y, Name) and y in position]
-        if len(set(sources)) != 1:
-            break
-        (x,) = set(sources)
-        at = position[x]
-    return at
+    line = line_of.get(x) if isinstance(x, Name) else None
+    if line is None:
+        return -1
+    if not depth or not (ufunc_of(line.op) is not None or line.op is getitem):
+        return position.get(x, -1)
+    return max((_source_position(y, line_of, position, depth - 1) for y in line.operands if isinstance(y, Name)), default=-1)
 
 
 def batch_alike(program: Program) -> Program:
@@ -641,4 +716,4 @@ def copied_weights(program: Program) -> Program:
 
 
 __all__ = ["ADD_AT", "COPY", "PLACE", "Namer", "batch_alike", "copied_weights", "flat_products", "gather_puts", "join_products",
-           "known_first", "whole_again"]
+           "known_first", "place_products", "whole_again"]

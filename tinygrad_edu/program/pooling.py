@@ -12,6 +12,7 @@ from typing import Any
 from .algebra import ADD, shapes_of, with_lines
 from .expand import GATE, ufunc_of
 from .gather import ADD_REDUCE, Namer
+from .passes import drop_unused
 from .program import Line, Name, Program, names_in
 
 _MAXIMUM, _GREATER = "maximum", "greater"
@@ -21,7 +22,7 @@ def pool_first(program: Program) -> Program:
     """Take maxima of windows before adding what is the same in a window, and before relu."""
     if not any(line.op.name == "max_pool" for line in program.lines):
         return program
-    return _sums_of_shares(_before_relu(_before_adding(program)))
+    return _sums_of_shares(_before_adding(drop_unused(_before_relu(program))))
 
 
 class _View:
