@@ -212,8 +212,21 @@ class Emitter:
             if plain and self.shapes[value] and value not in self.over and reads.get(self.root[target], -1) <= index[value] and (
                     self.shapes[value] == self.shapes[target]) and self._is_whole(target):
                 self.over[value] = target
+                self._lend(value, target, reads.get(self.root[target], -1), index)
             else:
                 self.moved.append(update)
+
+    def _lend(self, value: str, target: str, read: int, index: Mapping[str, int]) -> None:
+        """What a new value is made of is written over the old one too, if nothing reads the old one after that."""
+        while self.line_of[value].op is not PART:
+            found = [str(x) for x in self.line_of[value].operands if isinstance(x, Name) and x in self.line_of
+                     and self.uses.get(x) == 1 and self.shapes[x] == self.shapes[target] and self.dtypes[x] == self.dtypes[
+                     target] and self.root[x] == x and index[x] >= read and x not in self.over
+                     and ufunc_of(self.line_of[x].op) is not None and not self.line_of[x].params]
+            if not found:
+                return
+            value = min(found, key=lambda x: index[x])
+            self.over[value] = target
 
     def _is_whole(self, target: str) -> bool:
         """Whether nothing else lies in the memory of a target, so that what reads that memory reads the target."""
@@ -613,6 +626,8 @@ def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
     ufunc = ufunc_of(line.op)
     assert ufunc is not None
     operands = [e._operand(x, line) for x in line.operands]
+    if line.shape and any(isinstance(x, Name) and e.shapes[x] == line.shape for x in line.operands):
+        operands = [_as_number(e, x, line) or text for x, text in zip(line.operands, operands, strict=True)]
     if not line.shape and ufunc.__name__ in INFIX and any(isinstance(x, Name) for x in line.operands):
         return f"{line.name} = {operands[0]} {INFIX[ufunc.__name__]} {operands[1]}"
     if not line.shape and ufunc is np.negative:
@@ -626,6 +641,17 @@ def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
         return f"{line.name} = {name}({', '.join(operands)})"
     how = f"out={out}" if ufunc in (np.maximum, np.minimum) else out
     return f"{name}({', '.join(operands)}, {how})"
+
+
+def _as_number(e: Emitter, x: Any, line: Line) -> str | None:
+    """An array of one entry, where it does not change the shape: NumPy takes it faster without axes."""
+    if not isinstance(x, Name) or str(x) not in e.static or e.shapes[x] in ((), line.shape) or math.prod(e.shapes[x]) != 1:
+        return None
+    name = f"{x}_number"
+    text = f"{name} = {x}.reshape(())"
+    if text not in e.prologue:
+        e.prologue.append(text)
+    return name
 
 
 def _reduce(e: Emitter, line: Line, i: int) -> str | None:
