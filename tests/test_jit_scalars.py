@@ -13,9 +13,10 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.program.jit import jit
+from tinygrad_edu.program.numbers import read, short_chains
 from tinygrad_edu.program.record import record
 from tinygrad_edu.program.rounds import Carried, Each, Fixed, Same, find_rounds
-from tinygrad_edu.program.scalars import read, scalar_code, short_chains
+from tinygrad_edu.program.scalars import scalar_code
 from tinygrad_edu.rules import pointwise
 
 SPECIAL = (0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -3.25, 709.0, 711.0, -800.0, 1e308, -1e308, 5e-324, math.inf, -math.inf,
@@ -178,7 +179,8 @@ def test_names_of_the_user_are_kept_where_a_value_has_a_line() -> None:
 
 def random_function(rng: np.random.Generator, length: int) -> Callable[..., Any]:
     names = ["add", "subtract", "multiply", "divide", "sin", "tanh", "relu", "maximum", "where", "number", "exp"]
-    steps = [(str(rng.choice(names)), int(rng.integers(1, 6)), int(rng.integers(1, 6)), float(np.round(rng.normal(), 2))) for _ in range(length)]
+    steps = [(str(rng.choice(names)), int(rng.integers(1, 6)), int(rng.integers(1, 6)), float(np.round(rng.normal(), 2)))
+             for _ in range(length)]
 
     def f(*p: Any) -> Any:
         values = list(p)

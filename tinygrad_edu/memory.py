@@ -31,19 +31,21 @@ def keep_freed_memory(size: int = 256 << 20) -> bool:
 _RARELY = 200_000  # new objects between two looks
 
 
-def look_rarely() -> tuple[int, int, int]:
+def look_rarely(objects: int = _RARELY) -> tuple[int, int, int]:
     """Let Python's cycle collector look rarely while a graph is recorded and walked; what was set before.
+
+    objects : how many new ones between two looks.
 
     A graph has no cycles, but its nodes count as new objects, and the collector would walk the growing graph again and
     again: half of the time of a million operations. It is not switched off, so cycles made by user code still go.
     """
     before = gc.get_threshold()
-    if 0 < before[0] < _RARELY:
-        gc.set_threshold(_RARELY, before[1], before[2])
+    if 0 < before[0] < objects:
+        gc.set_threshold(objects, before[1], before[2])
     return before
 
 
 def look_as_before(before: tuple[int, int, int]) -> None:
     """Undo look_rarely()."""
-    if 0 < before[0] < _RARELY:
+    if gc.get_threshold() != before:
         gc.set_threshold(*before)

@@ -25,6 +25,7 @@ from .naming import argument_names
 from .program import Name, Program
 from .record import Recorded, is_dynamic, record
 
+MANY_OBJECTS = 5_000_000  # a program of 100 000 operations is that large while it is recorded
 MISS = object()  # what a quick entry says of arguments it was not made for
 
 
@@ -87,7 +88,7 @@ class Jit:
                 entry = None
             if entry is None:
                 self.misses += 1
-                before = look_rarely()
+                before = look_rarely(MANY_OBJECTS)
                 try:
                     entry, first = self._record(args, kwargs)
                 finally:

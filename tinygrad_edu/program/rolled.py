@@ -7,16 +7,13 @@ stays in its variable.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from .rounds import Carried, Each, Fixed, Rounds, Same
-
-if TYPE_CHECKING:
-    from .scalars import Printer
+from .spellings import ATOM, PRODUCT, SIGN, SUM
 
 LONGEST, DEEPEST = 30, 12  # operations and brackets in one expression
 AGAIN = 3  # operations that are quicker than a list
-SUM, PRODUCT, SIGN, ATOM = 4, 5, 6, 7  # how tightly an expression binds, as in scalars
 
 
 class _Again(NamedTuple):
@@ -37,14 +34,14 @@ class _Again(NamedTuple):
 
 
 class Rolled:
-    """One loop on its way to source.
+    """One loop on its way to source, for the Printer (of scalars.py) of the whole program.
 
     kept : the places whose values of all rounds are needed later, with the name of their list. variable : what the value
     of a place is called in the round, and afterwards that of the last round. derived : values from before the loop that
     are quicker computed again, from others that are iterated over, than kept: the operation and what it reads.
     """
 
-    def __init__(self, printer: Printer, loop: Rounds) -> None:
+    def __init__(self, printer: Any, loop: Rounds) -> None:
         self.printer, self.loop = printer, loop
         self.kept: dict[int, str] = {}
         self.needed: set[int] = set()  # places with a value that is read after the loop
@@ -206,9 +203,9 @@ class Rolled:
     def _invariant(self, i: int) -> str:
         """A value that all rounds read; from a list only once."""
         printer = self.printer
-        text = printer.read(i)
+        text: str = printer.read(i)
         if "[" in text:
-            name = printer.fresh("fixed")
+            name: str = printer.fresh("fixed")
             printer.body.append(f"{name} = {text}")
             return name
         return text
@@ -223,7 +220,8 @@ class Rolled:
             else:
                 text = self._fixed[x.value]
                 texts.append((text, SIGN if text[0] == "-" else ATOM))
-        return self.printer.written(again.node, texts)
+        written: tuple[str, int] = self.printer.written(again.node, texts)
+        return written
 
     def _expression(self, j: int) -> tuple[str, int]:
         printer, loop = self.printer, self.loop
@@ -239,7 +237,8 @@ class Rolled:
             elif type(x) is Fixed:
                 text = self._fixed[x.value]
                 texts.append((text, SIGN if text[0] == "-" else ATOM))
-        return printer.written(loop.start + j, texts)
+        written: tuple[str, int] = printer.written(loop.start + j, texts)
+        return written
 
     # -- what it goes through
 
