@@ -261,6 +261,16 @@ def sums_as_products(program: Program) -> Program:
             tall = fresh("tall")
             lines.append(Line(tall, reshape, (x,), {"shape": (n, shape[-1])}, (n, shape[-1]), line.dtype, line.kind))
             operands = (ones_of((n,), line.dtype), tall)
+        elif len(shape) > 2 and (parts := _ends(shape, axis)) and inner is not None and ufunc_of(inner.op) is not None and (
+                1 < parts[1] <= LONGEST_SUM[np.dtype(line.dtype)]):
+            last, n, rest = parts
+            flat_shape, sums = ((rest, n) if last else (n, rest)), fresh("sums")
+            tall = fresh("tall")
+            lines.append(Line(tall, reshape, (x,), {"shape": flat_shape}, flat_shape, line.dtype, line.kind))
+            factors = (tall, ones_of((n,), line.dtype)) if last else (ones_of((n,), line.dtype), tall)
+            lines.append(Line(sums, matmul, factors, {}, (rest,), line.dtype, line.kind))
+            lines.append(replace(line, op=reshape, operands=(sums,), params={"shape": line.shape}))
+            continue
         elif len(axis) == len(shape) and not keep and inner is not None and 1 < (n := math.prod(shape)) <= LONGEST_SUM[
                 np.dtype(line.dtype)]:
             a, b = (x, None)
@@ -282,6 +292,18 @@ def sums_as_products(program: Program) -> Program:
             continue
         lines.append(replace(line, op=matmul, operands=operands, params={}))
     return replace(with_lines(program, lines), constants=constants, derived=program.derived | {str(n) for n in ones.values()})
+
+
+def _ends(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[bool, int, int] | None:
+    """For a sum over the last axes, or the first ones: which, how many entries a sum has, and how many sums there are."""
+    count = len(axis)
+    if not 0 < count < len(shape):
+        return None
+    n = math.prod(shape[i] for i in axis)
+    rest = math.prod(shape) // n if n else 0
+    if axis == tuple(range(len(shape) - count, len(shape))):
+        return True, n, rest
+    return (False, n, rest) if axis == tuple(range(count)) else None
 
 
 __all__ = ["as_primitive", "dtypes_of", "is_entrywise", "reworded", "shapes_of", "simplify", "spread_late",
