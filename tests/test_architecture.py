@@ -35,9 +35,10 @@ BELOW["optim"] = {"errors", "tensor", "containers", "ops"}
 BELOW["data"] = {"errors", "tensor", "ops"}
 BELOW["weights"] = {"errors", "nn", "data"}
 BELOW["testing"] = set(ENGINE)
-BELOW["fit"] = {*ENGINE, "nn", "optim", "data"}
+BELOW["plots"] = {*ENGINE, "nn"}
+BELOW["fit"] = {*ENGINE, "nn", "optim", "data", "weights"}
 BELOW["estimators"] = {*BELOW["fit"], "fit"}
-BELOW["__init__"] = {*BELOW["estimators"], "estimators"}
+BELOW["__init__"] = {*BELOW["estimators"], "estimators", "weights", "plots"}
 BELOW["__main__"] = {*BELOW["__init__"], "__init__"}
 
 

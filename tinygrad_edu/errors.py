@@ -183,6 +183,23 @@ row (1, 3).
     """
 
 
+class LogitsWarning(UserWarning):
+    """A cost that applies softmax or sigmoid itself was given what comes out of one: it is applied twice.
+
+    cross_entropy takes the logits z, and computes log softmax(z) exactly. On probabilities it still runs and still learns,
+    but slowly, towards something else: no probability can then come near 1.
+
+    >>> import warnings, tinygrad_edu as tg
+    >>> z = tg.Tensor([[2.0, 0.0, 0.0]])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     cost = tg.cross_entropy(tg.softmax(z), [0])
+    >>> print(caught[0].message)
+    cross_entropy: the values come out of softmax, and softmax would be applied twice. Give the values \
+before it, or use categorical_cross_entropy for probabilities.
+    """
+
+
 class NamesError(TinygradError, KeyError):
     """A name that was asked for is not in the graph.
 

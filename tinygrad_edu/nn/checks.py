@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from .. import ops
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, LogitsWarning, ShapeError
 from ..tensor import Tensor
 
 _least, _most = np.minimum.reduce, np.maximum.reduce  # np.min and np.max, without their overhead
@@ -23,6 +24,21 @@ def reduced(losses: Any, reduction: str, where: str) -> Any:
     if reduction == "none":
         return losses
     raise ValueError(f'{where}: reduction={reduction!r}: write "mean", "sum" or "none".')
+
+
+_PASSED_ON = ("reshape", "transpose", "getitem")  # they leave the numbers as they are
+
+
+def warn_twice(z: Any, where: str, remedies: dict[str, str]) -> None:
+    """Warn where z comes out of one of these operations; remedies says what would be right instead."""
+    op = z.op if type(z) is Tensor else None
+    for _ in range(3):
+        if op is None or op.name not in _PASSED_ON:
+            break
+        z = z.args[0]
+        op = z.op if type(z) is Tensor else None
+    if op is not None and op.name in remedies:
+        warnings.warn(f"{where}: the values come out of {op.name}, {remedies[op.name]}.", LogitsWarning, stacklevel=3)
 
 
 def in_the_type_of(x: Any, like: Any) -> Any:

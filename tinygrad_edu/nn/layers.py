@@ -155,7 +155,8 @@ def drawn_from(layer: Any, where: str) -> np.random.Generator:
                          "nn.functional_call(model, params, x, rng=rng).")
     if type(rng) is np.random.Generator and modes.here.note is not None:
         raise UnsupportedError(f"{where}: while a function is traced, zeros drawn from the layer's own generator would stay "
-                               "the same for ever. Make the generator an argument: nn.functional_call(model, params, x, rng=rng).")
+                               "the same for ever. Make the generator an argument: "
+                               "nn.functional_call(model, params, x, rng=rng).")
     return rng  # type: ignore[no-any-return]
 
 

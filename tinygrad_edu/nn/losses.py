@@ -24,6 +24,7 @@ from .checks import (
     pair,
     probabilities,
     reduced,
+    warn_twice,
     weighted,
     weights_of,
 )
@@ -75,6 +76,12 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
     return reduced(losses, reduction, "binary_cross_entropy")
 
 
+_SIGMOID_TWICE = {
+    "sigmoid": "and sigmoid would be applied twice. Give the values before it, or use binary_cross_entropy for probabilities",
+    "softmax": "and sigmoid would be applied on top. Use categorical_cross_entropy for these probabilities, or cross_entropy "
+               "for the values before"}
+
+
 def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean", pos_weight: Any = None,
                                      weight: Any = None) -> Any:
     """The binary cross-entropy of a = σ(z), from z: no overflow and no cancellation for any z. Its slope is a − y.
@@ -88,6 +95,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     """
     name = "binary_cross_entropy_with_logits"
     z = logits if type(logits) is Tensor else ops.inputs.floating(logits, name)
+    warn_twice(z, name, _SIGMOID_TWICE)
     y = probabilities(target, z, name)
     if pos_weight is None:
         losses = pointwise.binary_cross_entropy_with_logits(z, y)
@@ -149,6 +157,14 @@ def _without_ignored(t: Any, ignore_index: int) -> tuple[Any, Any]:
     return (np.where(ignored, 0, t), ignored) if np.any(ignored) else (t, None)
 
 
+_SOFTMAX_TWICE = {
+    "softmax": "and softmax would be applied twice. Give the values before it, or use categorical_cross_entropy for "
+               "probabilities",
+    "log_softmax": "which changes nothing but takes time. Give the values before it, or use nll",
+    "sigmoid": "and softmax would be applied on top. Give the values before it, or use binary_cross_entropy for outputs of "
+               "their own"}
+
+
 def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: str = "mean", weight: Any = None,
                   ignore_index: int = -100, label_smoothing: float = 0.0) -> Any:
     """−log softmax(z) of the target class, from the logits z: no overflow for any z. Its slope is softmax(z) − one-hot.
@@ -169,6 +185,7 @@ def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: 
     """
     name = "cross_entropy"
     z = ops.inputs.floating(logits, name)
+    warn_twice(z, name, _SOFTMAX_TWICE)
     axis = class_axis(z, axis, name)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing={label_smoothing:g} is no part of 1. Give a number between 0 and 1.")
@@ -213,6 +230,7 @@ def nll(log_probabilities: Any, target: Any, weight: Any = None, ignore_index: i
     0.693147180559945...
     """
     log_p = ops.inputs.floating(log_probabilities, "nll")
+    warn_twice(log_p, "nll", {"softmax": "and nll takes logarithms of probabilities. Use log_softmax instead of softmax"})
     axis = class_axis(log_p, axis, "nll")
     w = class_weights(weight, log_p.shape[axis], log_p, "nll")
     t = classes_or_probabilities(log_p, target, axis, "nll", ignore_index)
