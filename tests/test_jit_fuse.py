@@ -26,8 +26,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arrays of a hundred entries count as large, so that tests are quick and blocks many."""
     monkeypatch.setattr(fusing, "ENTRIES", 64)
     monkeypatch.setattr(fusing, "LARGE", 1)
+    monkeypatch.setattr(fusing, "SAVED", 1)
     monkeypatch.setattr(fusing, "BLOCK", 256)
-    monkeypatch.setattr(fusing, "THREAD_BLOCK", 512)
+    monkeypatch.setattr(fusing, "THREAD_BLOCK", 768)
     monkeypatch.setattr(fusing, "WIDEST_ROW", 512)
     monkeypatch.setattr(fusing, "WORTH_A_THREAD", 1.0)
 
@@ -232,10 +233,10 @@ def test_one_array_updated_by_the_region_that_reads_it(small_blocks):
     assert results[1][0] != 400
 
 
-def test_the_number_of_threads_changes_no_digit(small_blocks, monkeypatch):
-    monkeypatch.setattr(fusing, "BLOCK", 512)
-    arrays = np.random.default_rng(12).normal(size=(3, 5000)).astype(np.float32)
-    f = tg.value_and_grad(lambda t: chain(*t))
+@pytest.mark.parametrize("shape", [(5000,), (77, 9)])
+def test_the_number_of_threads_changes_no_digit(small_blocks, shape):
+    arrays = np.random.default_rng(12).normal(size=(3, *shape)).astype(np.float32)
+    f = tg.value_and_grad(lambda t: chain(*t) + tg.squared_norm(t[0] * t[1]) + tg.sum(tg.max(t[2] * t[0], axis=0)))
     found = []
     for threads in (1, 2, 3, 4, 4, 4):
         step = jit(f, threads=threads)

@@ -29,12 +29,20 @@ BITS = {"float32": "int32", "float64": "int64"}  # the integers as wide
 
 
 def in_blocks(rows: int, step: int, threads: int, slots: Sequence[int], scratch: Sequence[Any], arrays: Sequence[ndarray],
-              partial: Sequence[ndarray]) -> list[list[tuple[Any, ...]]]:
+              partial: Sequence[ndarray], summed: int = 0) -> list[list[tuple[Any, ...]]]:
     """For every thread a tuple for every block: start, stop, views of scratch memory, slices of arrays, entries of partial.
 
     slots : bytes per row of every piece of scratch memory. scratch : which slot, the shape of a row, the dtype. arrays : are
-    cut into `step` rows at a time. partial : have one entry for every block.
+    cut into `step` rows at a time. partial : have one entry for every block, or for every `summed` rows: then a block has
+    a list of entries, each with the rows that are summed there.
     """
+    def entries(array: ndarray, k: int) -> Any:
+        if not summed:
+            return array[k, ...]
+        each = step // summed
+        last = min(each, len(array) - k * each)
+        return [(array[k * each + j, ...], slice(j * summed, (j + 1) * summed)) for j in range(last)]
+
     starts = range(0, rows, step)
     cuts = [tuple(array[start : start + step] for array in arrays) for start in starts]
     found = []
@@ -46,7 +54,7 @@ def in_blocks(rows: int, step: int, threads: int, slots: Sequence[int], scratch:
             count = min(step, rows - start)
             if count not in views:
                 views[count] = tuple(_view(memory[slot], (count, *row), dtype) for slot, row, dtype in scratch)
-            blocks.append((start, start + count, *views[count], *cuts[k], *[array[k, ...] for array in partial]))
+            blocks.append((start, start + count, *views[count], *cuts[k], *[entries(array, k) for array in partial]))
         found.append(blocks)
     return found
 
@@ -175,7 +183,9 @@ class _Block:
         self.inside = {str(x.name): x for x in self.lines}
         self.part = {x.params["of"]: x for x in e.program.lines if x.op is PART and x.operands[0] == line.name}
         self.last = {str(x): k for k, inner in enumerate(self.lines) for x in inner.uses()}
-        self.count = -(-self.region.rows // self.region.step)
+        self.blocks = -(-self.region.rows // self.region.step)
+        self.count = -(-self.region.rows // self.region.summed)  # of sums
+        self.several = self.region.summed < self.region.step  # sums in a block
         self.name: dict[str, str] = {}  # what a value is called inside the loop
         self.bits: dict[str, str] = {}
         self.slots: list[int] = []
@@ -199,14 +209,15 @@ class _Block:
         e.prologue += [f"{blocks} = in_blocks({region.rows}, {step}, {region.threads}, ({slots}),",
                        *_wrapped(scratch, "    (", "),"),
                        *_wrapped([array for _, array in self.arrays], "    (", "),"),
-                       *_wrapped([array for _, array, _ in self.partial], "    (", "))")]
+                       *_wrapped([array for _, array, _ in self.partial], "    (",
+                                 f"), {region.summed})" if self.several else "))")]
         names = ["start", "stop", *(x[0] for x in self.scratch), *(x for x, _ in self.arrays), *(x for x, _, _ in self.partial)]
         e.prologue += ["", f"def {name}({', '.join(['blocks', 'turns', *self.arguments])}):", "    for turn in turns:",
                        *_wrapped(names, "        (", ") = blocks[turn]"),
                        *[f"        {new} = {array}[start:stop]" for new, array in self.moving],
                        *[f"        {text}" for text in self.calls], ""]
         e.body.append(f"in_threads({', '.join([name, blocks, *self.arguments.values()])})")
-        e.calls += len(self.calls) * self.count
+        e.calls += len(self.calls) * self.blocks
         e.extra += sum(self.slots) * step * region.threads
         self._join()
 
@@ -236,20 +247,28 @@ class _Block:
                 e.static.add(place)
                 taken |= {x for x in dying if x not in e.slot}
             self.name[formal] = self._slice(str(part.name), tuple(made.shape))
-            if place is None or not (str(part.name) in e.over or taken & set(dying)):
-                self._lend(made, self.name[formal])
+            over = e.over.get(str(part.name)) or next((x for x in dying if x in taken), None)
+            self._lend(made, self.name[formal], -1 if over is None else max((k for k, line in enumerate(self.lines) if any(
+                e.root.get(str(x)) == e.root[over] for x in line.uses())), default=-1))
 
-    def _lend(self, made: Line, name: str) -> None:
-        """A result's own memory holds what the result is made of, until then: a piece of scratch memory less."""
+    def _lend(self, made: Line, name: str, read: int) -> None:
+        """A result's own memory holds what the result is made of, until then: a piece of scratch memory less.
+
+        Where that memory is an operand's, the line numbered `read` is the last that needs the operand.
+        """
         while ufunc_of(made.op) is not None or made.op is GATE:
             at = self.lines.index(made)
             found = [x for x in dict.fromkeys(map(str, made.uses())) if x in self.inside and x not in self.name and x not in
                      self.region.outputs and self.last[x] == at and self.inside[x].shape == made.shape
-                     and self.inside[x].dtype == made.dtype]
+                     and self.inside[x].dtype == made.dtype and self._may_overwrite(x, read)]
             if not found:
                 return
             made = min((self.inside[x] for x in found), key=self.lines.index)  # what would take scratch memory longest
             self.name[str(made.name)] = name
+
+    def _may_overwrite(self, x: str, read: int) -> bool:
+        at = self.lines.index(self.inside[x])
+        return at > read or (at == read and (ufunc_of(self.inside[x].op) is not None or self.inside[x].op is GATE))
 
     def _rest(self, made: Line) -> tuple[int, ...]:
         """What a reduction over all rows leaves of the shape."""
@@ -359,7 +378,11 @@ class _Block:
     def _line(self, made: Line) -> None:
         e, out = self.e, self.name[str(made.name)]
         if not is_entrywise(made):
-            self.calls.append(self._reduction(made, out))
+            joined = crosses(made, self.region.shape, self.region.split)
+            if joined and self.several:
+                self.calls += [f"for part, own in {out}:", f"    {self._reduction(made, 'part', '[own]')}"]
+            else:
+                self.calls.append(self._reduction(made, out))
             return
         operands = [self._operand(x, made) for x in made.operands]
         ufunc = ufunc_of(made.op)
@@ -377,8 +400,8 @@ class _Block:
         c, a, b = (operands[1], operands[0], "0") if made.op is GATE else operands
         self.calls.append(f"{copyto}({out}, {e._function('where', 'np.where')}({c}, {a}, {b}))")
 
-    def _reduction(self, made: Line, out: str) -> str:
-        e, operands = self.e, [self._operand(x, made) for x in made.operands]
+    def _reduction(self, made: Line, out: str, rows: str = "") -> str:
+        e, operands = self.e, [self._operand(x, made) + rows for x in made.operands]
         if made.op.name == "squared_norm":
             return f"{out}[()] = {e._function('squared_norm', e._held_function(made.op.forward))}({operands[0]})"
         if made.op.name == "matmul":

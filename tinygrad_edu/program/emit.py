@@ -81,7 +81,7 @@ class Emitter:
             self.shapes.setdefault(inner.name, tuple(inner.shape))
             self.dtypes.setdefault(inner.name, np.dtype(inner.dtype))
             self.taken.add(inner.name)
-        self.taken |= {"aligned", "in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "memory"}
+        self.taken |= {"aligned", "in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "part", "own", "memory"}
         self._roots()
         self._lifetimes()
 
@@ -627,7 +627,7 @@ def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
     assert ufunc is not None
     operands = [e._operand(x, line) for x in line.operands]
     if line.shape and any(isinstance(x, Name) and e.shapes[x] == line.shape for x in line.operands):
-        operands = [_as_number(e, x, line) or text for x, text in zip(line.operands, operands, strict=True)]
+        operands = [_without_axes(e, x, line) or text for x, text in zip(line.operands, operands, strict=True)]
     if not line.shape and ufunc.__name__ in INFIX and any(isinstance(x, Name) for x in line.operands):
         return f"{line.name} = {operands[0]} {INFIX[ufunc.__name__]} {operands[1]}"
     if not line.shape and ufunc is np.negative:
@@ -643,7 +643,7 @@ def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
     return f"{name}({', '.join(operands)}, {how})"
 
 
-def _as_number(e: Emitter, x: Any, line: Line) -> str | None:
+def _without_axes(e: Emitter, x: Any, line: Line) -> str | None:
     """An array of one entry, where it does not change the shape: NumPy takes it faster without axes."""
     if not isinstance(x, Name) or str(x) not in e.static or e.shapes[x] in ((), line.shape) or math.prod(e.shapes[x]) != 1:
         return None

@@ -24,6 +24,7 @@ Shape = tuple[int, ...]
 
 ENTRIES = 32768  # of the smallest array that is looked at
 LARGE = 400 << 10  # bytes of the smallest array for which blocks were measured to pay
+SAVED = 3 << 20  # bytes that need not be written to memory and read from it again
 BLOCK = 128 << 10  # bytes of one array in a block: some ten of them fit into the second-level cache
 SHARED = 16 << 20  # bytes that the operations of a region write, from which waking other threads pays
 THREAD_BLOCK = 384 << 10  # and where threads share the work: longer calls, so that they seldom wait for each other
@@ -40,7 +41,8 @@ class Region:
 
     inputs : the names that `lines` have for the blocked line's operands. outputs : the names of values used later.
     shape : of the arrays. split : how many leading axes are cut into blocks together. step : how many rows (entries of the
-    leading axes) a block has. threads : how many threads may share the blocks.
+    leading axes) a block has. threads : how many threads may share the blocks. summed : how many rows are summed at a time,
+    the same for any number of threads.
     """
 
     inputs: tuple[Name, ...]
@@ -50,6 +52,7 @@ class Region:
     split: int
     step: int
     threads: int
+    summed: int
 
     @property
     def rows(self) -> int:
@@ -245,6 +248,21 @@ class _Grouping:
         return list(found.values())
 
 
+def _saved(grouping: _Grouping, group: Sequence[Line]) -> int:
+    """The bytes that a region leaves in the cache: values of its own, and what it reads more than once."""
+    inside = {str(line.name) for line in group}
+    reads: dict[str, int] = {}
+    for line in group:
+        for x in line.uses():
+            reads[str(x)] = reads.get(str(x), 0) + 1
+    total = 0
+    for name, count in reads.items():
+        size = math.prod(grouping.shapes[name]) * grouping.dtypes[name].itemsize
+        own = name in inside and name not in grouping.kept and all(u.name in inside for u in grouping.users[name])
+        total += size * (count + 1 if own else count if name in inside else count - 1)
+    return total
+
+
 def _work(lines: Iterable[Line], shapes: Mapping[str, Shape], dtypes: Mapping[str, Any]) -> tuple[int, float]:
     """The bytes of the largest array that lines read or write, and roughly the nanoseconds that they compute."""
     largest, time = 0, 0.0
@@ -272,7 +290,7 @@ def fuse(program: Program, threads: int | None = None) -> Program:
     members: list[tuple[list[Line], float]] = []
     for group in grouping.groups():
         largest, time = _work(group, grouping.shapes, grouping.dtypes)
-        if largest >= LARGE and (len(group) > 1 or (time > 2 * WORTH_A_THREAD and allowed > 1)):
+        if largest >= LARGE and (_saved(grouping, group) >= SAVED or (time > 2 * WORTH_A_THREAD and allowed > 1)):
             for line in group:
                 units[str(line.name)] = len(members)
             members.append((group, time))
@@ -340,11 +358,14 @@ def _blocked(name: Name, group: Sequence[Line], grouping: _Grouping, threads: in
     rows = math.prod(shape[:split])
     if math.prod(shape) * len(group) * itemsize < SHARED:
         threads = 1
-    step = max(1, (THREAD_BLOCK if threads > 1 else BLOCK) // row)
+    step = max(1, BLOCK // row)
     step = -(-rows // max(1, round(rows / step)))  # blocks of nearly equal length,
     whole_lines = 64 // math.gcd(64, row // itemsize)
     step += -step % whole_lines  # which begin where a line of the cache does
-    region = Region(inputs, tuple(group), outputs, shape, split, step, min(threads, -(-rows // step)))
+    summed = step
+    if threads > 1:
+        step *= max(1, THREAD_BLOCK // BLOCK)
+    region = Region(inputs, tuple(group), outputs, shape, split, step, min(threads, -(-rows // step)), summed)
     kind = group[-1].kind
     lines = [Line(name, BLOCKED, inputs, {"region": region}, (), np.float64, kind)]
     for line in group:
