@@ -394,6 +394,16 @@ def test_jit_notices_what_happens_to_a_model() -> None:
         model.eval()
 
 
+def test_models_as_arguments() -> None:
+    X, model = np.ones((3, 2)), deep([2, 3, 1])
+    fast = tg.jit(lambda m, x: m(x))
+    for _ in range(3):
+        close(fast(model, X), model(X))
+        model.load_state_dict({name: array + 1 for name, array in model.state_dict().items()})
+    with pytest.raises(DTypeError, match=r"a model, and a derivative is one of numbers.*nn.functional_call\(model, params, x\)"):
+        tg.grad(lambda m: m(X).sum())(model)
+
+
 def test_dropout_under_jit_takes_its_generator_as_an_argument() -> None:
     model, X = nn.Sequential(nn.Dropout(0.5, rng=0), nn.Linear(50, 1, rng=0)), np.ones((3, 50))
     with pytest.raises(UnsupportedError, match="Dropout: while a function is traced, zeros drawn from the layer's own"):

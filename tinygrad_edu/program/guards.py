@@ -44,8 +44,11 @@ def _in_items(place: tuple[Any, Any]) -> Any:
         return _MISSING
 
 
-def guards_of(f: Any, captured: Iterable[Any]) -> list[Guard]:
-    """Where f, and the functions it can see, find numbers, text and arrays; and where the captured arrays lie."""
+def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> list[Guard]:
+    """Where f, and the functions it can see, find numbers, text and arrays; and where the captured arrays lie.
+
+    given : the arguments, among which models are known by identity alone.
+    """
     found: list[Guard] = []
     holders: list[Any] = []
     known: set[int] = set()
@@ -53,9 +56,10 @@ def guards_of(f: Any, captured: Iterable[Any]) -> list[Guard]:
     taken = {id(x) for x in captured}
     owner = inspect.unwrap(f)
     owner = getattr(owner, "__self__", owner)
-    if _is_model(owner):  # jit(model), jit(model.forward)
-        found += _of_model(owner, taken)
-        known.update(id(was) for _, _, was in found)
+    for model in (owner, *given):  # jit(model), jit(model.forward), jit(f)(model)
+        if _is_model(model):
+            found += _of_model(model, taken)
+    known.update(id(was) for _, _, was in found)
     for look, place in _places(f):
         held = look(place)
         if isinstance(held, _VALUES):

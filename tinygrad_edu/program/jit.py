@@ -125,7 +125,7 @@ class Jit:
             _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
         made = compiled(recorded, self.without, self._donated(recorded, args, kwargs), self.copy, self.threads)
         captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
-        entry = Entry(self, recorded, made, guards_of(self.f, captured), args, kwargs)
+        entry = Entry(self, recorded, made, guards_of(self.f, captured, [*args, *kwargs.values()]), args, kwargs)
         return entry, recorded.rebuild(recorded.results)
 
     def _donated(self, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
