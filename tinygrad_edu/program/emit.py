@@ -81,7 +81,8 @@ class Emitter:
             self.shapes.setdefault(inner.name, tuple(inner.shape))
             self.dtypes.setdefault(inner.name, np.dtype(inner.dtype))
             self.taken.add(inner.name)
-        self.taken |= {"aligned", "in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "part", "own", "memory"}
+        self.taken |= {"aligned", "in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "part", "own",
+                       "memory"}
         self._roots()
         self._lifetimes()
 
