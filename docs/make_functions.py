@@ -16,7 +16,7 @@ GROUPS = {
     "Derivatives": "grad value_and_grad vjp jvp linearize jacobian hessian hvp elementwise_grad check_gradients GradientCheck "
                    "primitive checkpoint register_container tree_map",
     "Readers": "draw explain formulas numpy_source compare gradient_flow find_nan scope",
-    "Training": "optim data nn save load to_torch_state_dict from_torch_state_dict",
+    "Training": "optim data nn plots save load to_torch_state_dict from_torch_state_dict",
     "Tensors": "Tensor no_grad recording strict_shapes errors TinygradError",
     "Costs": "mse l1 huber smooth_l1 gaussian_nll poisson_nll binary_cross_entropy binary_cross_entropy_with_logits focal "
              "cross_entropy categorical_cross_entropy nll kl_div hinge multiclass_hinge margin_ranking one_hot",

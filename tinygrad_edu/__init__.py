@@ -278,7 +278,7 @@ from .recompute import checkpoint
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import data, optim
+    from . import data, optim, plots
     from .program.jit import jit
     from .show.chain_rule import explain
     from .show.compare import compare
@@ -491,6 +491,7 @@ __all__ = [
     "partition",
     "percentile",
     "permute_dims",
+    "plots",
     "poisson_nll",
     "positive",
     "power",
@@ -597,7 +598,7 @@ _READERS = {
     "to_torch_state_dict": "weights",
 }
 
-_MODULES = ("data", "optim")  # likewise
+_MODULES = ("data", "optim", "plots")  # likewise
 
 keep_freed_memory()
 
