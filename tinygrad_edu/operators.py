@@ -14,10 +14,18 @@ from numpy import float64, ndarray
 
 from . import modes
 from .errors import DTypeError, explain_failure
-from .modes import recording
 from .tensor import LARGE, Primitive, Tensor, constant, in_blocks, leaf, new_object, next_id, paused_here, result
 
 _NUMBERS = frozenset((float, int, bool))
+
+
+def _kept(op: Primitive, args: tuple[Any, ...], y: Any, tracked: bool) -> Tensor:
+    """The result where it is not tracked, or where a mode is on: no_grad, strict shapes, a trace."""
+    if modes.traces:
+        y = modes.noted(op, args, {}, y)
+    if not tracked or (modes.opened and paused_here(op, args, y)):
+        return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
+    return result(y, op, args, None)
 
 
 def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
@@ -44,8 +52,8 @@ def infix(op: Primitive, swapped: bool = False) -> Callable[[Tensor, Any], Any]:
         except Exception as error:
             args = (other, self) if swapped else (self, other)
             raise explain_failure(op.name, symbol, args, error) from None
-        if not tracked or (modes.opened and paused_here(op, (other, self) if swapped else (self, other), y)):
-            return leaf(y, requires_grad=False, why="no_grad" if tracked else "constants")
+        if not tracked or modes.opened:
+            return _kept(op, (other, self) if swapped else (self, other), y, tracked)
         t = new_object(Tensor)
         t.value = y
         t.grad = t.params = t.name = None
@@ -73,8 +81,8 @@ def prefix(op: Primitive) -> Callable[[Tensor], Any]:
             y = in_blocks(forward, (value,), {})
         else:
             y = forward(value)
-        if not self.requires_grad or (modes.opened and not recording()):
-            return leaf(y, requires_grad=False, why="no_grad" if self.requires_grad else "constants")
+        if not self.requires_grad or modes.opened:
+            return _kept(op, (self,), y, self.requires_grad)
         return result(y, op, (self,), None)
 
     return method

@@ -144,7 +144,7 @@ WAYS: dict[str, Callable[[Callable[..., Any], tuple[int, ...]], Callable[..., An
     "value_and_grad": lambda f, every: tg.value_and_grad(f, argnums=every),
     "grad": lambda f, every: tg.grad(f, argnums=every),
     "hvp": lambda f, every: lambda *xs: tg.grad(lambda *ys: tg.jvp(f, ys, _ones(ys))[1], argnums=every)(*xs),
-    "hessian": lambda f, every: lambda x, *rest: tg.hessian(lambda y: f(y, *map(tg.Tensor, rest)))(x),
+    "hessian": lambda f, every: lambda x, *rest: tg.hessian(lambda y: f(y, *[r if type(r) is tg.Tensor else tg.Tensor(r) for r in rest]))(x),
     "jvp": lambda f, every: lambda *xs: tg.jvp(f, xs, _ones(xs)),
 }
 

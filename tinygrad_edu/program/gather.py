@@ -93,7 +93,7 @@ def gather_puts(program: Program) -> Program:
         if not puts:
             continue
         others = [x for x in terms if not _is_put(x, line_of, uses)]
-        if any(shapes.get(x) != root.shape for x in others if isinstance(x, Name)):
+        if any(not isinstance(x, Name) or shapes.get(x) != root.shape for x in others):
             continue
         replaced[str(root.name)] = _gathered(root, puts, others, fresh)
     for line in program.lines:  # one put alone is written into its place too
@@ -519,7 +519,8 @@ def _batched_once(program: Program) -> Program:
         if len(members) < FEWEST:
             continue
         names = {str(line.name) for line in members}
-        if names & stacks.fixed or any(str(x) in dropped or str(x) in by for line in members for x in line.operands):
+        if names & stacks.fixed or any(str(x) in names or x in dropped or x in by for line in members for x in line.operands
+                                       if isinstance(x, Name)):
             continue
         latest = max(stacks.after(line.operands) for line in members)
         earliest = min(first_use.get(str(line.name), len(program.lines)) for line in members)

@@ -280,7 +280,8 @@ class Recording:
             same = source.shape == x.shape and source.dtype == x.dtype and np.array_equal(source, x)
             if not same:
                 _cannot_follow(x, x)
-            self.sources[id(x)] = self._known(source)
+            known = self._known(source)
+            self.sources[id(x)] = self._operand(source) if known is None else known  # of a constant
             return
         function, inputs, params = source
         operands = tuple(self._parameter(a) for a in inputs)

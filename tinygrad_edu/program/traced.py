@@ -337,7 +337,7 @@ def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -
     """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
     if not isinstance(y, (ndarray, np.generic)) or not any(True for _ in arrays_in((args, params))):
         return y
-    if type(y) is Traced and y.base is None and not any(y is x for x in args):
+    if type(y) is Traced and y.base is None and not any(y is (x.value if type(x) is Tensor else x) for x in args):
         y.source, y.changed = (op, args, params), ""  # whatever its function did inside
         return y
     return traced(y, (op, args, params))
