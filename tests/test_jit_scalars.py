@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.program import rounds
 from tinygrad_edu.program.jit import jit
 from tinygrad_edu.program.numbers import read, short_chains
 from tinygrad_edu.program.record import record
@@ -224,6 +225,13 @@ def test_long_programs_without_loops() -> None:
 
 # ---------------------------------------------------------------- loops
 
+
+@pytest.fixture()
+def small_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roll up loops of a few hundred operations, too."""
+    monkeypatch.setattr(rounds, "LEAST_OPERATIONS", 256)
+
+
 def chain(a: Any, b: Any, rounds: int = 300) -> Any:
     y = 0.3
     for _ in range(rounds):
@@ -231,6 +239,7 @@ def chain(a: Any, b: Any, rounds: int = 300) -> Any:
     return y
 
 
+@pytest.mark.usefixtures("small_loops")
 def test_a_chain_is_a_loop_forward_and_backward() -> None:
     f = tg.value_and_grad(chain, argnums=(0, 1))
     fast = compiled(f, 1.01, 0.01)
@@ -240,6 +249,12 @@ def test_a_chain_is_a_loop_forward_and_backward() -> None:
     assert abs(len(longer.source.splitlines()) - len(fast.source.splitlines())) < 8
 
 
+def test_long_loops_are_rolled_up_and_short_ones_are_not() -> None:
+    assert "    for " not in compiled(tg.grad(lambda a: chain(a, 0.1, 100)), 1.0).source
+    assert "    for " in compiled(tg.grad(lambda a: chain(a, 0.1, 2000)), 1.0).source
+
+
+@pytest.mark.usefixtures("small_loops")
 def test_short_chains_move_the_last_digit_at_most() -> None:
     f = tg.value_and_grad(chain, argnums=(0, 1))
     assert_same(compiled(f, 1.01, 0.01, without=())(0.9, 0.2), f(0.9, 0.2), 1e-12)
@@ -358,6 +373,7 @@ def a_round_that_differs_in_the_middle(a: Any, b: Any, c: Any) -> Any:
     return x
 
 
+@pytest.mark.usefixtures("small_loops")
 @pytest.mark.parametrize("name", LOOPS)
 def test_loops_are_printed_as_loops(name: str) -> None:
     f = tg.value_and_grad(LOOPS[name], argnums=(0, 1, 2))
@@ -371,6 +387,7 @@ def test_loops_are_printed_as_loops(name: str) -> None:
         assert_same(compiled(f, *args, without=())(*args), expected, 1e-12)
 
 
+@pytest.mark.usefixtures("small_loops")
 @pytest.mark.parametrize("seed", range(60))
 def test_random_loops(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -415,6 +432,7 @@ def test_random_loops(seed: int) -> None:
         assert_same(quietly(default, *args), expected, 1e-10)
 
 
+@pytest.mark.usefixtures("small_loops")
 def test_loops_go_where_python_raises() -> None:
     f = tg.value_and_grad(lambda a: chain(a, 0.1) / (a - 2.0))
     fast = compiled(f, 1.0)
@@ -422,6 +440,7 @@ def test_loops_go_where_python_raises() -> None:
     assert_same(quietly(fast, math.inf), quietly(f, math.inf))
 
 
+@pytest.mark.usefixtures("small_loops")
 def test_rounds_by_hand() -> None:
     """y = y·a + d[r], with two inputs and a literal of its own in each round."""
     operands: list[tuple[int, ...]] = [(), ()]
@@ -436,12 +455,14 @@ def test_rounds_by_hand() -> None:
     assert found.reads[1] == (Same(0), Each(tuple(~r for r in range(200))))
 
 
+@pytest.mark.usefixtures("small_loops")
 def test_no_rounds_where_nothing_repeats() -> None:
     rng = np.random.default_rng(0)
     operands = [(), *[(int(rng.integers(0, i)), int(rng.integers(0, i))) for i in range(1, 2000)]]
     assert find_rounds(operands, [0, *rng.integers(1, 9, 1999).tolist()], 1) == []
 
 
+@pytest.mark.usefixtures("small_loops")
 def test_rounds_are_found_in_about_linear_time() -> None:
     """Far apart in kind, so that every candidate is looked at and refused: still done at once."""
     rng = np.random.default_rng(1)

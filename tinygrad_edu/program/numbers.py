@@ -11,7 +11,7 @@ from ..rules import pointwise
 from ..tensor import Primitive
 from .expand import ufunc_of
 from .program import Name, Program, evaluate
-from .spellings import LOGIC, SPELLINGS, Spelling, called
+from .spellings import LOGIC, SPELLINGS, Spelling, called, with_parameters
 
 
 @dataclass(eq=False)
@@ -172,9 +172,7 @@ class _Reader:
         truth = dtype == _BOOL
         logic = LOGIC.get(ufunc_of(op)) if all(truths) and truth and not params else None
         own = pointwise.where if op.forward is np.where else op
-        spelling = logic or (SPELLINGS.get(own) if not params else None)
-        if params and op is pointwise.relu:
-            spelling = SPELLINGS[op]
+        spelling = logic or (with_parameters(op, params) if params else SPELLINGS.get(own))
         expected = (False,) * len(truths)
         if own is pointwise.where:
             expected = (True, False, False)

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-LEAST_ROUNDS = 16  # fewer rounds are quicker as straight lines
-LEAST_OPERATIONS = 256
+# What is shorter is printed as straight lines. They are faster up to some 100 000 operations, by a tenth to a quarter, but
+# nobody reads them, and they must be compiled.
+LEAST_ROUNDS = 16
+LEAST_OPERATIONS = 4096
 TURNS = 8  # places where rounds may begin that are looked at
 LAGS = 3  # how many rounds back a value may be read
 _NEAR = 64  # how far back operands count for the search: those of loops that mirror others lie further back

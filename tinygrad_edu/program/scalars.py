@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import rounds
 from .emit import Code
 from .numbers import Kind, Nodes, read, short_chains
 from .program import Program
 from .rolled import Rolled
-from .rounds import LEAST_OPERATIONS, find_rounds
 from .spellings import ATOM, SIGN
 
 LONGEST = 60  # operations in one expression, so that neither readers nor Python's parser are asked too much
@@ -33,7 +33,7 @@ class Printer:
 
     def __init__(self, nodes: Nodes, title: str, roll: bool = True) -> None:
         self.nodes, self.title = nodes, title
-        loops: list[list[Any]] = find_rounds(nodes.operands, [id(k) for k in nodes.kinds], nodes.count) if roll else []
+        loops: list[list[Any]] = rounds.find_rounds(nodes.operands, [id(k) for k in nodes.kinds], nodes.count) if roll else []
         self.taken = {*nodes.names, "given", "build", "step", "number", "exact", "results", "np"}
         self.functions: dict[str, Any] = {}
         self.function_name: dict[Any, str] = {}
@@ -203,7 +203,7 @@ def scalar_code(program: Program, without: Iterable[str] = ()) -> Code | None:
     nodes = read(program)
     if nodes is None or not nodes.kinds[nodes.count :]:
         return None
-    if "short_chains" not in without and len(nodes.kinds) >= LEAST_OPERATIONS:
+    if "short_chains" not in without and len(nodes.kinds) >= rounds.LEAST_OPERATIONS:
         nodes = short_chains(nodes)
     printer = Printer(nodes, program.name, "loops" not in without)
     text = printer.source()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -68,6 +69,70 @@ LOGIC: dict[Any, Spelling] = {  # of truth values
 }
 
 
+# ---------------------------------------------------------------- functions without a place in the math module
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -700 else math.exp(x) if x <= -700 else x
+
+
+def softplus(x: float) -> float:
+    return (0.0 if x <= 0 else x) + math.log1p(math.exp(-abs(x)))
+
+
+def log_sigmoid(x: float) -> float:
+    return -softplus(-x)
+
+
+def silu(x: float) -> float:
+    return x * sigmoid(x)
+
+
+def sigmoid_error(z: float, y: float) -> float:
+    """As in rules.special."""
+    e = math.exp(-z if z > -709.0 or z != z else 709.0)
+    return (1 - y - y * e) / (1 + e)
+
+
+def cross_entropy(z: float, y: float) -> float:
+    """Of logits, as in rules.special."""
+    return (0.0 if z <= 0 else z) - y * z + math.log1p(math.exp(-abs(z)))
+
+
+def clip(x: float, low: float, high: float) -> float:
+    x = x if x > low or x != x else low
+    return x if x < high or x != x else high
+
+
+for _op, _f, _count in ((pointwise.sigmoid, sigmoid, 1), (pointwise.softplus, softplus, 1), (pointwise.silu, silu, 1),
+                        (pointwise.log_sigmoid, log_sigmoid, 1), (pointwise.sigmoid_error, sigmoid_error, 2), (
+                            pointwise.binary_cross_entropy_with_logits, cross_entropy, 2),
+                        (pointwise.clip, clip, 3), (pointwise.power, math.pow, 2)):
+    SPELLINGS[_op] = _function(_f.__name__, _f, _count)
+
+
+def with_parameters(op: Primitive, params: dict[str, Any]) -> Spelling | None:
+    """The spelling of an operation with parameters, where there is one."""
+    if op is pointwise.relu:
+        return SPELLINGS[op]  # the parameter is the slope's
+    if op is pointwise.leaky_relu and set(params) == {"slope"} and _finite(params["slope"]):
+        return _choice(f"{{0}} if {{0}} > 0.0 else {params['slope']!r} * {{0}}", PRODUCT + 1)
+    if op is pointwise.constant_power and set(params) == {"exponent"} and _finite(params["exponent"]):
+        exponent = params["exponent"]
+        if exponent == 2:
+            return SPELLINGS[pointwise.square]
+        if exponent == -1:
+            return SPELLINGS[pointwise.reciprocal]
+        if exponent == 0.5:
+            return SPELLINGS[pointwise.sqrt]
+        return Spelling(f"pow({{0}}, {float(exponent)!r})", ATOM, (CHOICE,), imports=(("pow", math.pow),))
+    return None
+
+
+def _finite(x: Any) -> bool:
+    return type(x) in (int, float) and math.isfinite(x)
+
+
 def called(op: Primitive, params: dict[str, Any], truth: bool, count: int) -> Spelling:
     """A primitive without a spelling, as a function of floats."""
 
@@ -80,4 +145,5 @@ def called(op: Primitive, params: dict[str, Any], truth: bool, count: int) -> Sp
     return _function(name, call, count)
 
 
-__all__ = ["AND", "ATOM", "CHOICE", "COMPARISON", "LOGIC", "NOT", "PRODUCT", "SIGN", "SPELLINGS", "SUM", "Spelling", "called"]
+__all__ = ["AND", "ATOM", "CHOICE", "COMPARISON", "LOGIC", "NOT", "PRODUCT", "SIGN", "SPELLINGS", "SUM", "Spelling", "called",
+           "with_parameters"]
