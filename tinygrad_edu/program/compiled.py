@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from . import passes
 from .algebra import simplify, spread_late, sums_as_products
 from .collect import collect
+from .contract import contract
 from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
@@ -62,6 +63,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("whole_again", whole_again, False),
     ("flat_products", flat_products, True),
     ("copied_weights", copied_weights, False),
+    ("contract", contract, True),
     ("share", passes.share, False),
     ("drop_unused", passes.drop_unused, False),
 )
