@@ -400,7 +400,7 @@ def test_models_as_arguments() -> None:
     for _ in range(3):
         close(fast(model, X), model(X))
         model.load_state_dict({name: array + 1 for name, array in model.state_dict().items()})
-    with pytest.raises(DTypeError, match=r"a model, and a derivative is one of numbers.*nn.functional_call\(model, params, x\)"):
+    with pytest.raises(DTypeError, match=r"a model, and a derivative is one of numbers.*nn.functional_call\(model"):
         tg.grad(lambda m: m(X).sum())(model)
 
 

@@ -329,8 +329,8 @@ def refuse_unknown(x: Any, where: str) -> None:
     if callable(x) and isinstance(x, _SETTINGS):
         raise DTypeError(f"{where} is a function, which has no derivative. Leave it out of argnums.")
     if callable(getattr(x, "named_parameters", None)):
-        raise DTypeError(f"{where} is {_kind(x)}, a model, and a derivative is one of numbers. Make its parameters the argument: "
-                         "lambda params: ... nn.functional_call(model, params, x), with model.parameter_dict().")
+        raise DTypeError(f"{where} is {_kind(x)}, a model, and a derivative is one of numbers. Make its parameters the "
+                         "argument, lambda params: ... nn.functional_call(model, params, x), with model.parameter_dict().")
     raise DTypeError(f"{where} is {_kind(x)}, and the engine does not know which arrays it holds. Make {name} a dataclass, use "
                      f"a dict, or say how it is taken apart with tg.register_container({name}, parts, rebuild). A field of a "
                      "dataclass is left alone with field(metadata={'static': True}).")

@@ -258,7 +258,8 @@ def _safetensors(arrays: dict[str, ndarray], text: str | None) -> Iterator[Any]:
     header: dict[str, Any] = {} if text is None else {"__metadata__": {_EXTRAS: text}}
     start = 0
     # the widest first, so that each begins at a multiple of its size
-    ordered = sorted(arrays.items(), key=lambda x: (-x[1].dtype.itemsize, x[0]))
+    ordered = sorted(arrays.items(), key=lambda x: -x[1].dtype.itemsize)
+    header |= dict.fromkeys(arrays)  # in the order given
     for name, array in ordered:
         header[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [start, start + array.nbytes]}
         start += array.nbytes
