@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -137,10 +138,12 @@ class Recording:
     def recorded(self) -> Recorded:
         nodes = self._nodes()
         self.by_value: dict[int, Any] = {}
+        note = self.by_value.setdefault
         for node in nodes:
-            for a in (*node.args, node):
+            for a in node.args:
                 if type(a) is Tensor:
-                    self.by_value.setdefault(id(a.value), a)
+                    note(id(a.value), a)
+            note(id(node.value), node)
         for t in self.inputs:
             self.by_value[id(t.value if type(t) is Tensor else t)] = t
         self._name(nodes)
@@ -165,22 +168,24 @@ class Recording:
 
     def _nodes(self) -> list[Tensor]:
         """Everything the results were made from, oldest first."""
-        waiting: list[Any] = [r for r in self.results if isinstance(r, (Tensor, Traced))]
-        Graph([r for r in waiting if type(r) is Tensor])  # leads operations to the values they used, see versions
-        seen: set[int] = set()
+        Graph([r for r in self.results if type(r) is Tensor])  # leads operations to the values they used, see versions
+        waiting = [r for r in self.results if type(r) is Tensor]
+        for r in self.results:
+            if type(r) is Traced and type(r.source) is tuple:
+                waiting += [a for a in r.source[1] if type(a) is Tensor]
+        waiting = [x for x in dict.fromkeys(waiting) if x.op is not None]
+        seen = set(waiting)
         nodes: list[Tensor] = []
+        add, found, more, take = seen.add, nodes.append, waiting.append, waiting.pop
         while waiting:
-            x = waiting.pop()
-            if id(x) in seen:
-                continue
-            seen.add(id(x))
-            if type(x) is Tensor:
-                if x.op is not None:
-                    nodes.append(x)
-                    waiting += [a for a in x.args if type(a) is Tensor]
-            elif type(x) is Traced and type(x.source) is tuple:
-                waiting += [a for a in x.source[1] if type(a) is Tensor]
-        nodes.sort(key=lambda t: t.id)
+            x = take()
+            found(x)
+            for a in x.args:
+                if type(a) is Tensor and a not in seen:
+                    add(a)
+                    if a.op is not None:
+                        more(a)
+        nodes.sort(key=attrgetter("id"))
         return nodes
 
     def _name(self, nodes: list[Tensor]) -> None:

@@ -33,12 +33,12 @@ class Traced(ndarray):
     """
 
     is_traced = True  # how the rooms below know one
-    source: Any
-    changed: str  # where it was written to, which no source tells
+    source: Any = None
+    changed: str = ""  # where it was written to, which no source tells
 
     def __array_finalize__(self, obj: Any) -> None:
-        self.source = obj if type(obj) is Traced else None
-        self.changed = obj.changed if type(obj) is Traced else ""
+        if type(obj) is Traced:
+            self.source, self.changed = obj, obj.changed
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:  # single numbers, by the shortest way
