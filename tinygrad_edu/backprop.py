@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from . import tensor
+from . import modes, tensor
 from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
 from .modes import always_record
-from .rules.indexing import getitem
+from .rules.indexing import getitem, put
 from .rules.shapes import astype, broadcast_to, sum_to
 from .tensor import LARGE, Tensor, constant, in_blocks, leaf
 from .versions import settle
@@ -201,7 +201,7 @@ def _give(grads: dict[Tensor, Any], a: Tensor, d: Any, value: Any) -> None:
 def _add(grads: dict[Tensor, Any], a: Tensor, d: Any) -> None:
     """A further contribution to the gradient of a; into the array itself where nobody else can see it."""
     old = grads.get(a)
-    if type(old) is ndarray and old.size > _SMALL and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
+    if type(old) is type(d) is ndarray and old.size > _SMALL and getrefcount(old) == _HELD_ONCE and old.flags.owndata:
         np.add(old, d, out=old)
     else:
         grads[a] = old + d
@@ -282,6 +282,9 @@ def fit_recorded(d: Any, value: Any) -> Tensor:
 
 def _add_at(grads: dict[Tensor, Any], a: Tensor, g: Any, index: Any) -> None:
     """The derivative of a[index], added in place: 50 slices of one array need one array of zeros, not 50."""
+    if modes.traces:
+        _give(grads, a, put(g, index=index, shape=a.value.shape), a.value)
+        return
     total = grads.get(a)
     if total is None:
         grads[a] = total = np.zeros(a.value.shape, a.value.dtype)
