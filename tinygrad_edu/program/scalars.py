@@ -4,7 +4,7 @@ Where every value is one float64, an operation on Python floats costs a tenth of
 expressions: a value that is used once stands where it is used. What repeats, as the rounds of a loop do, is printed as a
 loop again (`rounds`). The arithmetic and its order are the recorded ones, so results are the same to the last digit. Where
 Python raises and NumPy gives inf or nan (1/0, log 0, exp 1000), the step is evaluated again, by the primitives on NumPy
-numbers.
+numbers. Products and sums that overflow give inf without NumPy's warning.
 """
 
 from __future__ import annotations
@@ -198,6 +198,20 @@ def _number_text(x: Any) -> str:
     return repr(x) if isinstance(x, bool) or math.isfinite(x) else f'float("{x}")'
 
 
+class Exactly:
+    """The program on NumPy numbers, one primitive after another; made when it is needed first."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.nodes: Nodes | None = None
+
+    def __call__(self, *given: Any) -> list[Any]:
+        if self.nodes is None:
+            self.nodes = read(self.program)
+            assert self.nodes is not None
+        return self.nodes.run(*given)
+
+
 def scalar_code(program: Program, without: Iterable[str] = ()) -> Code | None:
     """The program as Python on floats; None where it is not one of single numbers."""
     nodes = read(program)
@@ -208,7 +222,7 @@ def scalar_code(program: Program, without: Iterable[str] = ()) -> Code | None:
     printer = Printer(nodes, program.name, "loops" not in without)
     text = printer.source()
     held = {name: x.value if isinstance(x, _Hold) else x for name, x in printer.functions.items()}
-    return Code(text, {"exact": nodes.run, **held}, 0, 0, 0, stateless=True)
+    return Code(text, {"exact": Exactly(program), **held}, 0, 0, 0, stateless=True)
 
 
 __all__ = ["Printer", "scalar_code"]
