@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..rules import pointwise
+from ..rules import shapes as shape_rules
 from ..rules.products import matmul
 from ..rules.shapes import reshape
 from .expand import LESS_ONE, ufunc_of
@@ -96,6 +97,16 @@ def spread_late(program: Program) -> Program:
                     if np.broadcast_shapes(*[_shape(y, shapes) for y in tried]) == tuple(line.shape):
                         operands = tried
             line = replace(line, operands=tuple(operands))
+            before = tuple([narrow.get(x, x) if isinstance(x, Name) else x for x in operands])
+            small = np.broadcast_shapes(*[_shape(x, shapes) for x in before])
+            if math.prod(small) < math.prod(line.shape) and any(isinstance(x, Name) for x in before):
+                few = Name(f"{line.name}_narrow")  # computed where it is small, and spread afterwards
+                while few in shapes:
+                    few = Name(f"{few}_")
+                shapes[few] = small
+                lines.append(replace(line, name=few, operands=before, shape=small, named=False))
+                line = replace(line, op=shape_rules.broadcast_to, operands=(few,), params={"shape": tuple(line.shape)})
+                narrow[line.name] = few
         lines.append(line)
     return with_lines(program, lines)
 
