@@ -191,7 +191,7 @@ class Emitter:
         """Whether an operation can write its result into a part of a larger array: products need rows without gaps."""
         if self.line_of[x].op.name != "matmul":
             return (ufunc_of(self.line_of[x].op) is not None or self.line_of[x].op.name.endswith(".reduce")
-                    or self.line_of[x].op is ADD_AT)
+                    or self.line_of[x].op is ADD_AT or (self.line_of[x].op is PLACE and line.op is PLACE))
         return type(line.params["indices"][k]) is int
 
     def _updates_in_place(self) -> None:
@@ -288,7 +288,12 @@ class Emitter:
         line = self.line_of[name]
         if line.op is not PLACE or name in self.static:
             return
-        self._slot_for(line)
+        if name in self.preplaced:  # itself a part of a larger one
+            outer, k = self.preplaced[name]
+            self._whole(outer)
+            self.prologue.append(f"{name} = {outer}[{self._index(self.line_of[outer].params['indices'][k])}]")
+        else:
+            self._slot_for(line)
         self.static.add(name)
         if not _covers(line):
             self.body.append(f"{name}.fill(0)")
