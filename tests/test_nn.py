@@ -394,6 +394,36 @@ def test_jit_notices_what_happens_to_a_model() -> None:
         model.eval()
 
 
+def test_jit_notices_new_data_of_tensors() -> None:
+    w, table, row, x = Tensor([1.0, 2.0]), {"w": Tensor([1.0, 2.0])}, [Tensor([1.0, 2.0])], np.ones(2)
+    for f, held in ((lambda x: w * x, w), (lambda x: table["w"] * x, table["w"]), (lambda x: np.exp(row[0]) * x, row[0])):
+        fast = tg.jit(f)
+        for _ in range(3):
+            close(fast(x), f(x))
+            held.data = held.data + 1
+            close(fast(x), f(x))
+            held.data *= 0.5
+
+
+def test_masks_indices_and_buffers_are_arguments_under_jit(rng: np.random.Generator) -> None:
+    norm = nn.Sequential(nn.Linear(2, 3, rng=0), nn.BatchNorm1d(3)).eval()
+    fast = tg.jit(lambda b, x: nn.functional_call(norm, {}, x, buffers=b))
+    for k in range(3):
+        buffers, x = {name: array + k for name, array in norm.buffer_dict().items()}, rng.normal(size=(4, 2))
+        close(fast(buffers, x), nn.functional_call(norm, {}, x, buffers=buffers))
+    assert fast.cache_info().misses == 1
+    attention, x = nn.MultiheadAttention(4, 2, batch_first=True, rng=0), rng.normal(size=(2, 3, 4))
+    fast = tg.jit(lambda x, mask: nn.functional_call(attention, {}, x, x, x, key_padding_mask=mask)[0])
+    mask = np.array([[False, False, True], [False, True, False]])
+    for hidden in (mask, ~mask, mask[::-1].copy()):
+        close(fast(x, hidden), attention(x, x, x, key_padding_mask=hidden)[0])
+    table = nn.Embedding(6, 3, padding_idx=0, rng=0)
+    slope = tg.grad(lambda p, i: (nn.functional_call(table, p, i) ** 2).sum())
+    fast = tg.jit(slope)
+    for index in (np.array([[0, 1], [2, 3]]), np.array([[5, 0], [4, 4]])):
+        close(fast(table.parameter_dict(), index)["weight"], slope(table.parameter_dict(), index)["weight"])
+
+
 def test_models_as_arguments() -> None:
     X, model = np.ones((3, 2)), deep([2, 3, 1])
     fast = tg.jit(lambda m, x: m(x))

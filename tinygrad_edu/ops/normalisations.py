@@ -169,7 +169,7 @@ def _with_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias
     if not from_x:
         if running_mean is None or running_var is None:
             raise ValueError(f"{where}: without the statistics of x it needs running_mean and running_var. Pass both.")
-        mean, variance = (np.asarray(held, x.dtype).reshape(shape) for held in (running_mean, running_var))
+        mean, variance = (_as_constant(held, x.dtype).reshape(shape) for held in (running_mean, running_var))
         y = (x - mean) / np.sqrt(variance + eps)
         return _scaled(y, weight, bias, (channels,), shape, where)
     count = _counted(x, axes, where)
@@ -178,6 +178,11 @@ def _with_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias
         _update(running_mean, value_of(mean), 1.0, momentum, where)
         _update(running_var, value_of(variance), count / (count - 1), momentum, where)
     return _scaled(y, weight, bias, (channels,), shape, where)
+
+
+def _as_constant(held: Any, dtype: Any) -> Any:
+    """An array of this dtype; of a traced one, which np.asarray would make forget its history, too."""
+    return held.astype(dtype) if getattr(held, "is_traced", False) else np.asarray(held, dtype)
 
 
 def _counted(x: Any, axes: tuple[int, ...], where: str) -> int:
