@@ -281,7 +281,7 @@ class Rolled:
             k += run
         if len(parts) == 1 and pieces == 1:
             return parts[0][1:]
-        return f"({', '.join(parts)},)"
+        return f"[{', '.join(parts)}]" if pieces else f"({', '.join(parts)},)"  # a tuple of numbers is made once
 
     @staticmethod
     def _run(values: tuple[int, ...], k: int, loop: Rounds) -> int:
