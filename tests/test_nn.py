@@ -469,6 +469,11 @@ def test_linear_says_what_does_not_fit(x: Any, text: str) -> None:
         nn.Linear(3, 2, rng=0)(x)
 
 
+def test_linear_after_a_recurrent_layer() -> None:
+    with pytest.raises(DTypeError, match="x is a tuple, as recurrent layers and attention return it"):
+        nn.Sequential(nn.GRU(2, 3, rng=0), nn.Linear(3, 1, rng=0))(np.ones((4, 1, 2)))
+
+
 @pytest.mark.parametrize("make", [
     lambda: nn.Linear(2.5, 1), lambda: nn.Linear(-1, 1), lambda: nn.Conv2d(1, 1, 0), lambda: nn.Conv2d(1, 1, (3, 3, 3)),
     lambda: nn.Conv2d(3, 4, 3, groups=2), lambda: nn.GroupNorm(3, 4), lambda: nn.MultiheadAttention(7, 2),

@@ -76,6 +76,9 @@ class Linear(Module):
         """x Wᵀ + b."""
         weight = self.weight
         if not hasattr(x, "shape"):
+            if isinstance(x, tuple) and any(hasattr(part, "shape") and part.shape for part in x):
+                raise DTypeError(f"Linear({self.in_features}, {self.out_features}): x is a tuple, as recurrent layers and "
+                                 "attention return it. Take what is meant: outputs, last = lstm(x).")
             x = as_array(x, "Linear")
         if not x.shape or x.shape[-1] != weight.shape[1]:
             _refuse_features(self, x)
