@@ -60,7 +60,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         if getattr(chosen, "is_traced", False) and type(x) is ndarray:
             x = x.view(type(chosen))  # NumPy asks x alone who is to take from it
         return np.take(x, chosen, axis=i)
-    return getitem(x, (*(slice(None),) * i, int(chosen) if not chosen.ndim else chosen))
+    fixed = not chosen.ndim and not getattr(chosen, "is_traced", False)
+    return getitem(x, (*(slice(None),) * i, int(chosen) if fixed else chosen))
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:

@@ -443,7 +443,7 @@ class Emitter:
             others = [self.dtypes[y] for y in line.operands if isinstance(y, Name) and self.dtypes[y] is not None]
             own = np.dtype(x.dtype) if isinstance(x, np.generic) else None
             kinds = {str(d) for d in others}
-            if len(kinds) == 1 and others[0].kind == "f" and (own is None or own == others[0] or own.kind in "iu"):
+            if len(kinds) == 1 and others[0].kind == "f" and (own is None or own == others[0]):
                 value = float(x)
                 text = repr(value) if math.isfinite(value) else f'float("{value}")'
                 key = (text, str(others[0]))
@@ -471,6 +471,11 @@ class Emitter:
                 texts.append(self._object(p))
         return ", ".join(texts) + ("," if len(parts) == 1 and type(index) is tuple and type(parts[0]) is not slice else "")
 
+    def _has_gaps(self, name: str) -> bool:
+        """Whether a value lies in a part of a larger array, so that reshaping it makes a copy."""
+        whole, k = self.preplaced.get(self.root[name], ("", 0))
+        return bool(whole) and self.line_of[whole].op is PLACE and type(self.line_of[whole].params["indices"][k]) is not int
+
     def place_of(self, index: Any, shape: tuple[int, ...]) -> str:
         """The text of an index of something to write to: of a single entry too it gives an array, one of no axes."""
         parts = index if type(index) is tuple else (index,)
@@ -493,7 +498,8 @@ class Emitter:
         view = self._view(line)
         if view is not None:
             source = line.operands[0]
-            if source in self.static and not any(n not in self.static for n in line.uses()):
+            if source in self.static and not any(n not in self.static for n in line.uses()) and not (
+                    line.op.name == "reshape" and self._has_gaps(str(source))):
                 self.prologue.append(f"{name} = {view}")
                 self.static.add(name)
             else:

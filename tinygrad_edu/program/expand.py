@@ -32,7 +32,7 @@ def ufunc_of(op: Primitive) -> np.ufunc | None:
     """The NumPy ufunc that an entrywise primitive is, if it is one."""
     forward = op.forward
     if isinstance(forward, np.ufunc):
-        return forward
+        return forward if forward.signature is None and forward.nout == 1 else None
     return _OPERATORS.get(forward)
 
 

@@ -340,7 +340,7 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     leaves, rebuild = flatten((args, kwargs))
     copies = iter([g for g in generators if g is not None])
     again: Recorded | None = None
-    for change in (_nudged, _copied):
+    for change in (_shuffled, _nudged, _copied):
         others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
         copies = iter([copying.deepcopy(g) for g in generators if g is not None])
         other_args, other_kwargs = rebuild(others)
@@ -356,6 +356,12 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything "
                          "but the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
                          "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself.")
+
+
+def _shuffled(x: Any) -> Any:
+    """The same numbers in another order, moved a little: what was decided by the order shows."""
+    value = np.asarray(_nudged(x))
+    return np.random.default_rng(1).permutation(value.reshape(-1)).reshape(value.shape)[()] if value.ndim else _nudged(x)
 
 
 def _nudged(x: Any) -> Any:

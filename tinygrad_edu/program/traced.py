@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..errors import UnsupportedError
-from ..rules import indexing, pointwise, shapes
+from ..rules import indexing, pointwise, products, shapes
 from ..tensor import Primitive, Tensor
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -95,6 +95,14 @@ class Traced(ndarray):
     def __setitem__(self, index: Any, values: Any) -> None:
         self.view(ndarray)[_plain(index)] = _plain(values)
         changed_in_place(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Any:  # type: ignore[override]
+        return self.copy()
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
@@ -309,7 +317,7 @@ def as_primitive(function: Any) -> Primitive:
         return function
     name = getattr(function, "__name__", "function")
     if isinstance(function, np.ufunc):
-        own = getattr(pointwise, name, None)
+        own = products.matmul if function is np.matmul else getattr(pointwise, name, None)
         if isinstance(own, Primitive):
             return own
     owner = getattr(function, "__self__", None)
