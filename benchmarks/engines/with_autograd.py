@@ -13,7 +13,7 @@ from autograd.differential_operators import make_hvp
 from autograd.scipy.signal import convolve
 from autograd.scipy.special import logsumexp
 
-from ..workloads import Data
+from ..workloads import FURTHER, Data
 from .base import Case, Differentiated, Engine
 
 
@@ -22,6 +22,7 @@ class Autograd(Engine):
 
     title = "autograd"
     version = version("autograd")
+    lacks = FURTHER  # not written for it
 
     tanh = staticmethod(anp.tanh)
     sin = staticmethod(anp.sin)
