@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
-from pathlib import PurePath
 from types import BuiltinFunctionType, EllipsisType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -229,12 +229,22 @@ def numbers(tree: Any) -> tuple[list[Any], Rebuild]:
 
 
 _SETTINGS = (str, bytes, bool, Enum, type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, np.ufunc, np.dtype, slice,
-             range, EllipsisType, PurePath, np.random.Generator)
+             range, EllipsisType)
+
+
+def _is_path_or_generator(x: Any) -> bool:
+    """Whether x is a path or a random generator; modules that are not loaded have made none."""
+    paths, random = sys.modules.get("pathlib"), sys.modules.get("numpy.random")
+    return (paths is not None and isinstance(x, paths.PurePath)) or (random is not None and isinstance(x, random.Generator))
 
 
 def is_setting(x: Any, inside: bool = False) -> bool:
     """Whether something in a container is kept as it is: text, a truth value, a function; in a dataclass integers too."""
     if x is None or isinstance(x, _SETTINGS):
+        return True
+    if not inside and (type(x) is ndarray or type(x) is Tensor or type(x) is float):
+        return False
+    if _is_path_or_generator(x):
         return True
     if not inside or type(x) is float or type(x) is Tensor:
         return False

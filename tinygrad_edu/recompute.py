@@ -8,7 +8,6 @@ nets with sublinear memory cost).
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -227,7 +226,6 @@ class _Segment:
 
 # ---------------------------------------------------------------- random generators
 
-_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 _ENOUGH = 10_000  # objects looked at
 
 
@@ -239,9 +237,13 @@ class _States:
         self.taken = self.now()
 
     def now(self) -> list[Any]:
+        import random
+
         return [_state(g) for g in self.generators] + [np.random.get_state(), random.getstate()]
 
     def set(self, states: list[Any]) -> None:
+        import random
+
         for g, state in zip(self.generators, states, strict=False):
             if isinstance(g, np.random.Generator):
                 g.bit_generator.state = state
@@ -271,6 +273,9 @@ def _state(g: Any) -> Any:
 
 def _generators(roots: list[Any]) -> Iterator[Any]:
     """Every random generator reachable from functions, their closures and globals, objects and containers."""
+    import random  # not before it is needed: it loads hashing
+
+    kinds = (np.random.Generator, np.random.RandomState, random.Random)
     waiting, kept = list(roots), []
     seen: set[int] = set()
     while waiting and len(seen) < _ENOUGH:
@@ -280,7 +285,7 @@ def _generators(roots: list[Any]) -> Iterator[Any]:
             continue
         seen.add(id(x))
         kept.append(x)  # so that no id is used twice
-        if isinstance(x, _GENERATORS):
+        if isinstance(x, kinds):
             yield x
         elif isinstance(x, FunctionType):
             waiting += [cell.cell_contents for cell in x.__closure__ or () if _filled(cell)]
