@@ -62,7 +62,7 @@ if TYPE_CHECKING:  # layers are loaded when one is first used
     from .normalisations import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
     from .penalties import l2
     from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-    from .summary import summary
+    from .table import summary
 
 _PLACES = {  # file -> what it holds
     "activations": (
@@ -92,7 +92,7 @@ _PLACES = {  # file -> what it holds
     "recurrent": (
         "GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell",
     ),
-    "summary": (
+    "table": (
         "summary",
     ),
 }

@@ -182,7 +182,7 @@ class Module:
 
     def summary(self, input_shape: Any = None, **kwargs: Any) -> Any:
         """A table of its layers, shapes, parameters and hyper-parameters: see `nn.summary`."""
-        from .summary import summary
+        from .table import summary
 
         return summary(self, input_shape, **kwargs)
 
