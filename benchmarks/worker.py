@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.program.record import record
-
 from . import engines
 from .engines import Case
 from .workloads import find, scalar_chain
@@ -181,6 +179,8 @@ class Worker:
         The first call records the step twice, each time computing everything eagerly, and compiles the record. The median
         of three, each a function of its own.
         """
+        from tinygrad_edu.program.record import record  # not above: it would be imported into the others' processes
+
         self._awake()
         firsts, eagers = [], []
         with undisturbed(realtime):

@@ -190,6 +190,13 @@ def test_a_process_answers_with_the_reason_when_it_cannot() -> None:
     assert "failed" in once("no_such_engine", TINY, "about")
 
 
+def test_other_engines_run_without_this_one() -> None:
+    """It tells the C library to keep memory, from which hand-written NumPy would gain."""
+    done = subprocess.run([sys.executable, "-c", "import sys, benchmarks.worker, benchmarks.engines.by_hand; "
+                           "print('tinygrad_edu' in sys.modules)"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_parts_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written, raw = tmp_path / "page.md", tmp_path / "out.json"
     main(["--workload", "W11", "--engine", "by_hand,ours", "--rounds", "1", "--seconds", "0.001",
