@@ -598,7 +598,7 @@ _READERS = {
     "to_torch_state_dict": "weights",
 }
 
-_MODULES = ("data", "optim", "plots")  # likewise
+_MODULES = ("data", "estimators", "optim", "plots")  # likewise
 
 keep_freed_memory()
 
