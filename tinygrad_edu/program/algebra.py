@@ -235,7 +235,7 @@ def sums_as_products(program: Program) -> Program:
     shapes, dtypes = shapes_of(program), dtypes_of(program)
     line_of = {line.name: line for line in program.lines}
     uses = uses_of(program)
-    taken = {*shapes}
+    taken = {*shapes, *(flat.name for flat in program.flats)}
     constants = dict(program.constants)
     ones: dict[Any, Name] = {}
 

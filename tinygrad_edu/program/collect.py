@@ -28,7 +28,7 @@ class _Collecting:
             self.uses[update.value] = self.uses.get(update.value, 0) + 1
         self.line_of = {str(line.name): line for line in program.lines}
         self.index = {str(line.name): i for i, line in enumerate(program.lines)}
-        self.taken = {*self.shapes}
+        self.taken = {*self.shapes, *(flat.name for flat in program.flats)}
         self.gone: set[str] = set()
 
     def program(self) -> Program:

@@ -62,6 +62,7 @@ class Emitter:
         self.prologue: list[str] = []
         self.body: list[str] = []
         self.numbers: dict[Any, str] = {}
+        self.checked: set[str] = set()  # labels
         self.calls = 0
         self.taken = {*(x.name for x in program.inputs), *program.constants, *self.line_of, "np"}
         self.results = {name for out in program.outputs.values() for name in names_in(out)}
@@ -343,8 +344,14 @@ class Emitter:
                 self.prologue.append(f"{x.name} = aligned({_shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
             if x.name in self.owned:
                 self.static.add(str(x.name))
-                copyto = self._function("copyto", "np.copyto")
-                self.body.append(f"if {x.name}_given is not {x.name}: {copyto}({x.name}, {x.name}_given)")
+        own = [str(x.name) for x in self.program.inputs if x.name in self.owned]
+        if len(own) == 1:
+            copyto = self._function("copyto", "np.copyto")
+            self.body.append(f"if {own[0]}_given is not {own[0]}: {copyto}({own[0]}, {own[0]}_given)")
+        elif own:
+            take_in = self._function("take_in", self._object(_take_in))
+            self.body += [f"if {' or '.join(f'{x}_given is not {x}' for x in own)}:",
+                          f"    {take_in}(({', '.join(own)}), ({', '.join(f'{x}_given' for x in own)}))"]
         for line in self.program.lines:
             if line.op is FLAT:
                 self.prologue.append(f"{line.name} = aligned({_shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
@@ -476,6 +483,18 @@ class Emitter:
         whole, k = self.preplaced.get(self.root[name], ("", 0))
         return bool(whole) and self.line_of[whole].op is PLACE and type(self.line_of[whole].params["indices"][k]) is not int
 
+    def check_labels(self, found: Sequence[Any]) -> None:
+        """Labels below zero would count from the end; those beyond the classes NumPy refuses itself."""
+        for x in found:
+            if isinstance(x, Name) and x not in self.checked and self.dtypes[x] is not None and self.dtypes[x].kind == "i" and (
+                    x not in self.program.constants):
+                self.checked.add(x)
+                least = self._function("minimum_reduce", "np.minimum.reduce")
+                every = "" if len(self.shapes[x]) == 1 else ", None"
+                if math.prod(self.shapes[x]):
+                    self.calls += 1
+                    self.body.append(f"if {least}({x}{every}) < 0: raise IndexError('a label is below 0')")
+
     def place_of(self, index: Any, shape: tuple[int, ...]) -> str:
         """The text of an index of something to write to: of a single entry too it gives an array, one of no axes."""
         parts = index if type(index) is tuple else (index,)
@@ -565,6 +584,11 @@ class Emitter:
         name = self._function(_identifier(op.name), self._held_function(op.forward))
         settings = [self._object(x) for x in line.operands]
         settings += [f"{k}={self._object(v)}" for k, v in line.params.items()]
+        if _may_view(line) and TABLE.get(op.name) is not op and line.shape:  # whose shape may depend on values
+            shaped = self._function("shaped", self._object(_shaped))
+            return f"{line.name} = {shaped}({name}({', '.join(settings)}), {_shape_text(line.shape)})"
+        if op.name in ("class_cross_entropy", "one_hot"):
+            self.check_labels([*line.operands, line.params.get("target")])
         if not line.shape:  # a number, where NumPy may give an array of no axes: a view at that
             return f"{line.name} = {self._function('as_number', self._object(_as_number))}({name}({', '.join(settings)}))"
         return f"{line.name} = {name}({', '.join(settings)})"
@@ -574,6 +598,24 @@ class Emitter:
         if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
             return f"np.{name}"
         return self._object(function)
+
+
+class OtherShapeError(Exception):
+    """A value's shape depends on numbers, and is another this time."""
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    if np.shape(x) != shape:
+        raise OtherShapeError(f"shape {np.shape(x)} where {shape} was recorded")
+    return x
+
+
+def _take_in(own: Sequence[Any], given: Sequence[Any]) -> None:
+    """Copy what is given into the function's arrays; what lies in others of them is put aside first."""
+    new = [(x, np.array(g) if any(np.may_share_memory(g, y) for y in own) else g)
+           for x, g in zip(own, given, strict=True) if g is not x]
+    for x, g in new:
+        np.copyto(x, g)
 
 
 def _as_number(x: Any) -> Any:
@@ -719,6 +761,7 @@ def _choose(e: Emitter, line: Line, i: int) -> str | None:
 def _less_one(e: Emitter, line: Line, i: int) -> str | None:
     x, index = line.operands
     e.calls += 2
+    e.check_labels([index])
     rows = e._function(f"rows{line.shape[0]}", f"np.arange({line.shape[0]})")
     out = e.out(line, i, (x,))
     if out is None:
@@ -732,6 +775,7 @@ def _less_one(e: Emitter, line: Line, i: int) -> str | None:
 def _pick(e: Emitter, line: Line, i: int) -> str | None:
     x, index = line.operands
     e.calls += 1
+    e.check_labels([index])
     rows = e._function(f"rows{line.shape[0]}", f"np.arange({line.shape[0]})")
     return f"{line.name} = {x}[{rows}, {index}]"
 
@@ -743,6 +787,9 @@ def _reshape(e: Emitter, line: Line, i: int) -> str | None:
 
 def _getitem(e: Emitter, line: Line, i: int) -> str | None:
     number = "[()]" if not line.shape else ""
+    if any(e.dtypes[name] == np.bool_ for name in names_in(line.params["index"])):
+        shaped = e._function("shaped", e._object(_shaped))
+        return f"{line.name} = {shaped}({line.operands[0]}[{e._index(line.params['index'])}], {_shape_text(line.shape)})"
     return f"{line.name} = {line.operands[0]}[{e._index(line.params['index'])}]{number}"
 
 

@@ -56,9 +56,12 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
     taken = {id(x) for x in captured}
     owner = inspect.unwrap(f)
     owner = getattr(owner, "__self__", owner)
+    read = set(_names_read(f))
     for model in (owner, *given):  # jit(model), jit(model.forward), jit(f)(model)
         if _is_model(model):
             found += _of_model(model, taken)
+        elif hasattr(model, "__dict__") and not isinstance(model, (ModuleType, FunctionType, type, Tensor, ndarray)):
+            found += _of_object(model, read)
     known.update(id(was) for _, _, was in found)
     for look, place in _places(f):
         held = look(place)
@@ -74,13 +77,47 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
             known.update(id(was) for _, _, was in inner)
         elif held is not _MISSING and not isinstance(held, (ModuleType, FunctionType, type)):
             holders.append(held)
+            if hasattr(held, "__dict__"):
+                found += _of_object(held, read)
     for array in captured:
         if id(array) in known:
             continue
         where = next(iter(_inside(holders, array)), None)
         if where is not None:
             found.append((*where, array))
-    return found
+    return [(look, place, Kept(was) if isinstance(was, ndarray) and id(was) in taken else was) for look, place, was in found]
+
+
+class Kept:
+    """An array that was captured, and what it held: all of it up to 64 KiB, of larger ones entries spread over it."""
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.numbers = array, np.array(_seen_of(array))
+
+    def unchanged(self, now: Any) -> bool:
+        """Whether it is the same array, with the same numbers."""
+        return now is self.array and bool((_seen_of(now) == self.numbers).all())
+
+
+def _seen_of(array: Any) -> Any:
+    step = max(1, array.nbytes >> 16)
+    entries = array.reshape(-1) if array.flags.c_contiguous else array.flat
+    part = entries[::step]
+    return part.view(np.uint8) if part.flags.c_contiguous and part.size else part
+
+
+def _names_read(f: Any) -> Iterator[str]:
+    """The names that the user's functions read, attributes among them."""
+    for _, place in _places(f, codes=True):
+        if isinstance(place, CodeType):
+            yield from _names(place)
+
+
+def _of_object(held: Any, read: set[str]) -> Iterator[Guard]:
+    """Settings that an object holds, where the functions read attributes of that name."""
+    for name, item in list(vars(held).items()):
+        if name in read and isinstance(item, _VALUES):
+            yield _in_attributes, (held, name), item
 
 
 def _is_model(held: Any) -> bool:
@@ -114,8 +151,8 @@ def _inside(holders: Iterable[Any], array: Any) -> Iterator[tuple[Callable[[Any]
                 yield _in_attributes, (item, "value")
 
 
-def _places(f: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
-    """The closure cells and globals that f and the functions of the user's that it can see read."""
+def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any], Any]]:
+    """The closure cells and globals that f and the functions of the user's that it can see read; or their codes."""
     waiting, seen = [f], set()
     while waiting:
         function: Any = waiting.pop()
@@ -127,16 +164,19 @@ def _places(f: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
             continue
         seen.add(id(function))
         inner: list[Any] = []
+        if codes and not _ours(code):
+            yield _cell, code
         for cell in function.__closure__ or ():
             held = _cell(cell)
             inner.append(held)
-            if not _ours(code):
+            if not _ours(code) and not codes:
                 yield _cell, cell
         if not _ours(code):
             for name in _names(code):
                 if name in function.__globals__:
                     inner.append(function.__globals__[name])
-                    yield _in_globals, (function.__globals__, name)
+                    if not codes:
+                        yield _in_globals, (function.__globals__, name)
         waiting += [x for x in inner if isinstance(x, (FunctionType, MethodType))]
 
 
@@ -164,6 +204,9 @@ def unchanged(guards: Iterable[Guard]) -> bool:
     """Whether everything is still where it was, and the same."""
     for look, place, was in guards:
         now = look(place)
-        if now is not was and (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was):
+        if type(was) is Kept:
+            if not was.unchanged(now):
+                return False
+        elif now is not was and (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was):
             return False
     return True

@@ -13,13 +13,14 @@ import numpy as np
 from numpy import ndarray
 
 from ..calculus import flatten
+from ..containers import opened
 from ..errors import TraceError
 from ..memory import look_as_before, look_rarely
 from ..modes import recording
-from ..tensor import Tensor
+from ..tensor import Tensor, leaf
 from .compiled import PASS_NAMES, Compiled, compiled, describe
 from .donate import matched
-from .emit import run_text
+from .emit import OtherShapeError, run_text
 from .guards import Guard, generators_around, guards_of, unchanged
 from .naming import argument_names
 from .program import Name, Program
@@ -70,6 +71,16 @@ class Jit:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"jit: {self._title()} is compiled for this process and cannot be pickled. Pickle the function itself, "
+                        "and compile it again with tg.jit.")
+
+    def __copy__(self) -> Jit:
+        return Jit(self.f, self.static, self.donate, self.copy, self.without, self.check, self.cache_size, self.threads)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Jit:
+        return self.__copy__()  # functions are not copied either
 
     def __repr__(self) -> str:
         return f"<jit {getattr(self.f, '__name__', self.f)}: {len(self.entries)} signatures>"
@@ -221,7 +232,13 @@ class Entry:
 
     def failed(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself, so that the error names the user's line; if it passes there, the error is ours."""
-        self.owner.f(*args, **kwargs)
+        given, rebuild = flatten((args, kwargs))
+        args, kwargs = rebuild([leaf(x, requires_grad=False) if isinstance(x, ndarray) and x.dtype.kind == "f" else x
+                                for x in given])
+        out = self.owner.f(*args, **kwargs)
+        if isinstance(error, OtherShapeError):  # a mask or the like gave another number of entries: this run is the result
+            leaves, rebuild = flatten(out)
+            return rebuild([np.array(x.value)[()] if type(x) is Tensor else x for x in leaves])
         raise error
 
 
@@ -252,6 +269,8 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
 
     def visit(x: Any, name: str, static: bool) -> bool:
         kind = type(x)
+        if not static and kind not in (tuple, list, dict) and not is_dynamic(x) and opened(x) is not None:
+            return False
         if static or not (is_dynamic(x) or kind in (tuple, list, dict)):
             was = hold(x)
             checks.append(f"if {name} is not {was} and (type({name}) is not {hold(kind)} or {name} != {was}): return MISS")

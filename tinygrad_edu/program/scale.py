@@ -126,7 +126,7 @@ def _number_times(line: Line) -> bool:
 
 def _rewritten(program: Program, factor: Any, roots: set[str], scaled: set[str],
                shapes: dict[str, tuple[int, ...]]) -> Program:
-    taken, dtypes = {*shapes}, dtypes_of(program)
+    taken, dtypes = {*shapes, *(flat.name for flat in program.flats)}, dtypes_of(program)
     lines: list[Line] = []
     by: dict[str, Any] = {}
     products: dict[Any, Name] = {}
