@@ -240,14 +240,16 @@ class _Block:
                 continue
             dying = [str(x) for x in self.line.uses() if x not in taken and e.root[x] == x and e.last.get(x) == self.i and sum(
                 e.root.get(str(y)) == x for y in self.line.uses()) == 1 and part_writes_over(e, part, str(x))]
+            held = set(e.slot)
             place = e._place(part, self.i, dying)
+            moved = [x for x in dying if x in held and x not in e.slot]  # the operand whose memory it is now
             if place is None:
                 e.body.append(f"{part.name} = aligned({_tuple(made.shape)}, {e._np(np.dtype(made.dtype).name)})")
             else:
                 e.static.add(place)
-                taken |= {x for x in dying if x not in e.slot}
+                taken.update(moved)
             self.name[formal] = self._slice(str(part.name), tuple(made.shape))
-            over = e.over.get(str(part.name)) or next((x for x in dying if x in taken), None)
+            over = e.over.get(str(part.name)) or next(iter(moved), None)
             self._lend(made, self.name[formal], -1 if over is None else max((k for k, line in enumerate(self.lines) if any(
                 e.root.get(str(x)) == e.root[over] for x in line.uses())), default=-1))
 
