@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -260,6 +261,7 @@ class Emitter:
         for other in dying:  # its own operand's memory, entry over entry
             if self.shapes[other] == line.shape and self.dtypes[other] == line.dtype and other in self.slot:
                 self.slot[name] = self.slot.pop(other)
+                self.ending.setdefault(max(self.last.get(name, -1), self.at), []).append(name)
                 self.placed[name] = self.slot[name]
                 if other in self.view_name:
                     self.view_name[name] = self.view_name[other]
@@ -271,14 +273,15 @@ class Emitter:
         """Planned memory of its own for a result."""
         name = str(line.name)
         size = math.prod(line.shape) * np.dtype(line.dtype).itemsize
-        fitting = [k for k in self.free if size <= self.slot_size[k] <= max(4 * size, 4096)]
+        most = max(4 * size, 4096)
+        fitting = [(self.slot_size[k], -where) for where, k in enumerate(self.free) if size <= self.slot_size[k] <= most]
         if fitting:
-            slot = min(fitting, key=lambda k: (self.slot_size[k], -self.free.index(k)))
-            self.free.remove(slot)
+            slot = self.free.pop(-min(fitting)[1])
         else:
             slot = len(self.slot_size)
             self.slot_size.append(-(-size // ALIGNMENT) * ALIGNMENT)
         self.slot[name] = slot
+        self.ending.setdefault(max(self.last.get(name, -1), self.at), []).append(name)
         self.placed[name] = slot
         dtype, shape = np.dtype(line.dtype).name, _shape_text(line.shape)
         self.prologue.append(f"{name} = memory({slot}, {shape}, {self._np(dtype)})")
@@ -301,15 +304,16 @@ class Emitter:
             self.calls += 1
 
     def _release(self, i: int) -> None:
-        for name, slot in list(self.slot.items()):
-            if self.last.get(name, -1) <= i:
-                del self.slot[name]
-                self.free.append(slot)
+        for name in self.ending.pop(i, ()):
+            if name in self.slot:  # else its memory went on to another value
+                self.free.append(self.slot.pop(name))
 
     # -- writing
 
     def code(self) -> Code:
         self.slot: dict[str, int] = {}
+        self.ending: dict[int, list[str]] = {}  # line -> the values whose memory is free after it
+        self.at = 0  # the line that is being written
         self.placed: dict[str, int] = {}
         self.view_name: dict[str, str] = {}
         self.free: list[int] = []
@@ -319,6 +323,7 @@ class Emitter:
         unplanned = 0
         for i, line in enumerate(self.program.lines):
             unplanned += math.prod(line.shape) * np.dtype(line.dtype).itemsize if line.shape else 0
+            self.at = i
             self._write(line, i)
             self._release(i)
         self._take_updates()
@@ -389,6 +394,9 @@ class Emitter:
         lines += [f"    {name} = {what}" for name, what in self.functions.items()]
         lines += [f"    {name} = {text}" for text, name in self.number_lines()]
         lines += [f"    {text}" for text in self.prologue]
+        if len(lines) > MANY_NAMES:  # Python's compiler takes quadratic time for names that an inner function closes over
+            made = dict.fromkeys(found[1] for found in map(_ASSIGNED.match, lines) if found)
+            lines[1:1] = _wrapped_names(list(made))
         lines += ["", f"    def step({arguments}):"]
         around = [text for text, needed in (("OneThreadEach()", self.split), ('np.errstate(over="ignore")', self.program.quiet))
                   if needed]
@@ -664,6 +672,15 @@ def _updates_last(program: Program) -> Program:
             late.add(line.name)
     return replace(program, lines=(*[x for x in program.lines if x.name not in late],
                                    *[x for x in program.lines if x.name in late]))
+
+
+MANY_NAMES = 800
+_ASSIGNED = re.compile(r"    (?:def )?([^\W\d]\w*)(?: = |\()")
+
+
+def _wrapped_names(names: Sequence[str]) -> list[str]:
+    """Declarations that leave names to the namespace that every instance has of its own."""
+    return [f"    global {', '.join(names[i : i + 12])}" for i in range(0, len(names), 12)]
 
 
 def _identifier(text: str) -> str:
