@@ -237,7 +237,7 @@ class _Stacks:
         name = self.fresh("stack")
         whole = (len(names), *shape)
         line = Line(name, PLACE, tuple(names), {"indices": tuple(range(len(names))), "shape": whole}, whole, dtype)
-        self.add(self.after(names), line)
+        self.add(max(self.position.get(str(x), -1) for x in names), line)
         self.placed |= {str(x) for x in names}
         self.of[tuple(str(x) for x in names)] = name
         self.where |= {str(x): (name, i) for i, x in enumerate(names)}
@@ -253,7 +253,33 @@ class _Stacks:
             if isinstance(whole, Name):
                 index = indices[0] if type(indices[0]) is tuple else (indices[0],)
                 return self._part(whole, (slice(None), *index), key)
+        if len(set(bases)) == 1 and all(type(i) is tuple for i in indices):
+            return self._steps_along(bases[0], indices, key)
         return None
+
+    def _steps_along(self, base: Name, indices: Sequence[tuple[Any, ...]], key: tuple[str, ...]) -> Any:
+        """x[:, 0], x[:, 1], ...: the axis that is stepped along, brought to the front."""
+        first = indices[0]
+        if any(len(i) != len(first) or any(type(p) not in (int, slice) for p in i) for i in indices):
+            return None
+        stepped = [a for a in range(len(first)) if any(repr(i[a]) != repr(first[a]) for i in indices)]
+        if len(stepped) != 1 or any(type(i[stepped[0]]) is not int for i in indices):
+            return None
+        places = [i[stepped[0]] for i in indices]
+        step = places[1] - places[0]
+        if places[0] < 0 or step < 1 or places != [places[0] + t * step for t in range(len(places))]:
+            return None
+        steps = slice(places[0], places[-1] + 1, step if step > 1 else None)
+        part = self._part(base, tuple(steps if a == stepped[0] else p for a, p in enumerate(first)), ("", *key))
+        axis = sum(type(p) is slice for p in first[: stepped[0]])
+        if not axis:
+            self.of[key] = part
+            return part
+        order = (axis, *[a for a in range(len(self.shapes[part])) if a != axis])
+        shape = tuple(self.shapes[part][a] for a in order)
+        self.of[key] = self.add(self.position[str(part)], Line(self.fresh("turned"), transpose, (part,), {"axes": order}, shape,
+                                                               self.dtypes[part]))
+        return self.of[key]
 
     def _rows(self, places: Sequence[tuple[Name, int]], key: tuple[str, ...]) -> Any:
         """Entries of one array, evenly spaced and in order."""
@@ -265,6 +291,11 @@ class _Stacks:
             return whole
         last = first + (len(places) - 1) * step + 1
         return self._part(whole, slice(first, last) if step == 1 else slice(first, last, step), key)
+
+    def with_axes(self, whole: Name, count: int) -> Name:
+        """A stack with axes of one entry after its first, so that it has this many: NumPy spreads from the last axis on."""
+        missing = count - len(self.shapes[whole])
+        return self._part(whole, (slice(None), *[None] * missing), ("", whole, str(count))) if missing > 0 else whole
 
     def _part(self, whole: Name, index: Any, key: tuple[str, ...]) -> Name:
         shape = np.broadcast_to(np.empty(()), self.shapes[whole])[index].shape
@@ -291,26 +322,41 @@ def _inserted(program: Program, stacks: _Stacks, dropped: set[str], by: dict[str
                    derived=program.derived | {str(name) for name in stacks.constants})
 
 
+def _first_use(program: Program) -> dict[str, int]:
+    """The position of the first line that reads a value; that after the last for results."""
+    found: dict[str, int] = {}
+    for i, line in enumerate(program.lines):
+        for name in line.uses():
+            found.setdefault(name, i)
+    for out in program.outputs.values():
+        for name in names_in(out):
+            found.setdefault(name, len(program.lines))
+    return found
+
+
 def join_products(program: Program) -> Program:
     """A sum of products of matrices is one product of what lies side by side: Σ Aₜᵀ Gₜ = Aᵀ G."""
     uses = uses_of(program)
     stacks = _Stacks(program)
+    first_use = _first_use(program)
     dropped: set[str] = set()
     by: dict[str, Any] = {}
     for root, terms in _sums(program, stacks.line_of, uses):
         pairs = [(x, *_factors(x, stacks, uses)) for x in terms]
         pairs = [(x, a, g) for x, a, g in pairs if a is not None]
-        shapes = {(stacks.shapes[a], stacks.shapes[g]) for _, a, g in pairs}
-        if len(pairs) < FEWEST or len(shapes) != 1:
+        kinds = {(stacks.shapes[a], stacks.shapes[g], stacks.dtypes[a], stacks.dtypes[g]) for _, a, g in pairs}
+        if len(pairs) < FEWEST or len(kinds) != 1:
             continue
         rest = [x for x in terms if x not in {p[0] for p in pairs}]
         order = _known_order([g for _, _, g in pairs], stacks)
         pairs = [pairs[i] for i in order]
         left, right = [a for _, a, _ in pairs], [g for _, _, g in pairs]
+        before = stacks.state()
         a, g = _stacked_or_copied(left, stacks), _stacked_or_copied(right, stacks)
-        if a is None or g is None:
-            continue
         position = max(stacks.position.get(str(root.name), 0) - 1, *[stacks.position.get(str(x), -1) for x in (a, g)])
+        if a is None or g is None or position >= first_use.get(str(root.name), position + 1):
+            stacks.restore(before)  # also where an array that holds the factors is made after the sum is needed
+            continue
         n = len(pairs)
         (rows, k), (_, m) = stacks.shapes[left[0]], stacks.shapes[right[0]]
 
@@ -506,20 +552,14 @@ def _batched_once(program: Program) -> Program:
         alike = (ufunc_of(line.op) is not None and not line.params) or (line.op is matmul and _is_vector_product(line, stacks))
         if alike and line.shape and str(line.name) not in stacks.placed:
             groups.setdefault(_kind(line, stacks), []).append(line)
-    first_use: dict[str, int] = {}
-    for i, line in enumerate(program.lines):
-        for name in line.uses():
-            first_use.setdefault(name, i)
-    for out in program.outputs.values():
-        for name in names_in(out):
-            first_use.setdefault(name, len(program.lines))
+    first_use = _first_use(program)
     dropped: set[str] = set()
     by: dict[str, Any] = {}
     for members in groups.values():
         if len(members) < FEWEST:
             continue
         names = {str(line.name) for line in members}
-        if names & stacks.fixed or any(str(x) in names or x in dropped or x in by for line in members for x in line.operands
+        if names & (stacks.fixed | stacks.placed) or any(str(x) in names or x in dropped or x in by for line in members for x in line.operands
                                        if isinstance(x, Name)):
             continue
         latest = max(stacks.after(line.operands) for line in members)
@@ -534,6 +574,8 @@ def _batched_once(program: Program) -> Program:
             found = stacks.stack(column)
             if isinstance(found, tuple):
                 found = found[1] if line_is_product or len(stacks.shapes[found[1]]) <= len(ordered[0].shape) else None
+            elif isinstance(found, Name) and ordered[0].op is not matmul and stacks.shapes[found]:
+                found = stacks.with_axes(found, len(ordered[0].shape) + 1)
             if found is None:
                 break
             operands.append(found)
@@ -586,7 +628,7 @@ def _kind(line: Line, stacks: _Stacks) -> Any:
             index = source.params["index"]
             return "part", "i" if type(index) is int else repr(index), inner.op.name if inner is not None else ""
         return source.op.name, source.shape
-    return line.op.name, line.shape, str(line.dtype), tuple(of(x) for x in line.operands)
+    return line.op.name, line.shape, np.dtype(line.dtype), tuple(of(x) for x in line.operands)
 
 
 def _in_order(members: Sequence[Line], stacks: _Stacks) -> list[Line]:

@@ -47,7 +47,7 @@ def share(program: Program) -> Program:
     for line in program.lines:
         line = _line(line, by)
         key = (line.op, tuple(_key(x) for x in line.operands), tuple(sorted((k, _key(v)) for k, v in line.params.items())),
-               str(line.dtype))
+               np.dtype(line.dtype))
         if key in seen and not line.named and line.op.kind != "draw":
             by[line.name] = seen[key]
             continue
@@ -65,7 +65,12 @@ def _key(x: Any) -> Any:
         return "slice", repr(x)
     if isinstance(x, ndarray):
         return "array", x.shape, str(x.dtype), x.tobytes()
-    return type(x).__name__, repr(x)
+    if isinstance(x, _PLAIN):
+        return type(x).__name__, repr(x)
+    return "object", id(x)  # repr() of an object may leave out what it differs in
+
+
+_PLAIN = (int, float, complex, str, bytes, type(None), np.generic, np.dtype, type)
 
 
 def drop_unused(program: Program) -> Program:

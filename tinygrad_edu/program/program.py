@@ -44,8 +44,13 @@ class Line:
 
     def uses(self) -> Iterator[Name]:
         """The names that are read, in the order they are written."""
+        found: list[Name] = []
         for x in (*self.operands, *self.params.values()):
-            yield from names_in(x)
+            if type(x) is Name:
+                found.append(x)
+            elif type(x) is tuple or type(x) is list:
+                found += names_in(x)
+        return iter(found)
 
     def __str__(self) -> str:
         inner = [str(x) if isinstance(x, Name) else repr(_plain_number(x)) for x in self.operands]
