@@ -130,7 +130,7 @@ def simplify(program: Program) -> Program:
     for line in program.lines:
         line = reworded(line, by)
         for rule in _RULES:
-            found = rule(line, made, shapes, uses)
+            found = rule(line, made, shapes, uses, dtypes)
             if found is None:
                 continue
             if isinstance(found, Line):
@@ -149,7 +149,7 @@ def _number(x: Any) -> bool:
         x, (int, float, np.number))
 
 
-def _of_one(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+def _of_one(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
     if line.op is MULTIPLY:
         for x, other in (line.operands, line.operands[::-1]):
             if _number(x) and x == 1 and isinstance(other, Name):
@@ -159,11 +159,13 @@ def _of_one(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
     return None
 
 
-def _signs(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+def _signs(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
     def negated(x: Any) -> Any:
         inner = made.get(x) if isinstance(x, Name) else None
         return inner.operands[0] if inner is not None and inner.op.forward is NEGATIVE.forward else None
 
+    if np.dtype(line.dtype).kind != "f":
+        return None  # −1 as an unsigned byte is 255
     if line.op.forward is NEGATIVE.forward:
         return negated(line.operands[0])
     if line.op is ADD:
@@ -177,39 +179,47 @@ def _signs(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
     return None
 
 
-def _factors(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+def _factors(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
     """c · (d · x) with numbers c and d, the inner product used once."""
     if line.op is not MULTIPLY:
         return None
     for c, x in (line.operands, line.operands[::-1]):
         inner = made.get(x) if isinstance(x, Name) else None
         if _number(c) and inner is not None and uses.get(x) == 1 and not inner.named:
+            found: tuple[Any, Any] | None = None
             if inner.op is MULTIPLY:
-                for d, y in (inner.operands, inner.operands[::-1]):
-                    if _number(d) and isinstance(y, Name):
-                        return replace(line, operands=(_product(c, d, line.dtype), y))
-            if inner.op is DIVIDE and _number(inner.operands[1]) and isinstance(inner.operands[0], Name):
-                return replace(line, operands=(_product(c, 1 / inner.operands[1], line.dtype), inner.operands[0]))
+                found = next(((d, y) for d, y in (inner.operands, inner.operands[::-1]) if _number(d)), None)
+            elif inner.op is DIVIDE and _number(inner.operands[1]) and inner.operands[1] != 0:
+                found = 1 / float(inner.operands[1]), inner.operands[0]
+            if found is None or not isinstance(found[1], Name) or dtypes.get(found[1]) != line.dtype:
+                continue
+            product = _product(c, found[0], line.dtype)
+            if product is not None:
+                return replace(line, operands=(product, found[1]))
     return None
 
 
-def _product(c: Any, d: Any, dtype: Any) -> Any:
-    """A factor that leaves the dtype of what it multiplies alone."""
-    return float(c) * float(d) if np.dtype(dtype).kind == "f" else c * d
+def _product(c: Any, d: Any, dtype: Any) -> float | None:
+    """A factor that leaves the dtype of what it multiplies alone; None where the product is too large or small for it."""
+    if np.dtype(dtype).kind != "f":
+        return None
+    product, limits = float(c) * float(d), np.finfo(dtype)
+    return product if limits.tiny <= abs(product) <= limits.max else None
 
 
-def _less_one_hot(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+def _less_one_hot(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
     """softmax − one-hot takes one from one entry of each row."""
     if line.op is not SUBTRACT or not isinstance(line.operands[1], Name):
         return None
     hot = made.get(line.operands[1])
     if hot is not None and hot.op.name == "one_hot" and hot.params["axis"] == 1 and hot.shape == line.shape and isinstance(
-            line.operands[0], Name) and shapes[line.operands[0]] == line.shape and len(line.shape) == 2:
+            line.operands[0], Name) and shapes[line.operands[0]] == line.shape and len(line.shape) == 2 and (
+            dtypes.get(line.operands[0]) == line.dtype):
         return replace(line, op=LESS_ONE, operands=(line.operands[0], hot.operands[0]), params={})
     return None
 
 
-def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any) -> Any:
+def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
     """The transpose of a transpose."""
     if line.op.name != "transpose" or not isinstance(line.operands[0], Name):
         return None

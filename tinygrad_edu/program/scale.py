@@ -40,7 +40,7 @@ _TOGETHER = {"add", "subtract", "concatenate", "stack", "flat"}
 
 def scale_early(program: Program) -> Program:
     """Multiply by a number where an array is multiplied by a number anyway, instead of everything made of that array."""
-    shapes = shapes_of(program)
+    shapes, dtypes = shapes_of(program), dtypes_of(program)
     users: dict[str, list[Line]] = {}
     for line in program.lines:
         for used in dict.fromkeys(line.uses()):
@@ -51,13 +51,14 @@ def scale_early(program: Program) -> Program:
     demand: dict[str, Any] = {}  # value -> the scalar that everything made of it is multiplied by
     for line in reversed(program.lines):
         name = str(line.name)
-        found = _demanded(users.get(name, ()), name, demand, shapes) if name not in fixed and line.shape else None
+        found = _demanded(users.get(name, ()), name, demand, shapes, dtypes) if name not in fixed and line.shape else None
         if found is not None:
             demand[name] = found
     for factor in dict.fromkeys(demand.values()):
         roots = {name for name, s in demand.items() if s == factor and _number_times(program.lines[position[name]])}
         if factor in position:  # it must be known where it is needed
             roots = {name for name in roots if position[factor] < position[name]}
+        roots = {name for name in roots if dtypes.get(factor) == dtypes[name]}
         scaled = _carried(program, roots, demand, shapes, factor) if roots else None
         if scaled is not None:
             return _rewritten(program, factor, roots, scaled, shapes)
@@ -103,10 +104,12 @@ def _scaled(line: Line, shapes: dict[str, tuple[int, ...]]) -> Any:
     return b if _is_scalar(a, shapes) else a
 
 
-def _demanded(using: Any, name: str, demand: dict[str, Any], shapes: dict[str, tuple[int, ...]]) -> Any:
+def _demanded(using: Any, name: str, demand: dict[str, Any], shapes: dict[str, tuple[int, ...]], dtypes: dict[str, Any]) -> Any:
     """The one scalar that all uses of a value multiply it by, or None."""
     found = None
     for user in using:
+        if dtypes[str(user.name)] != dtypes[name]:  # float32 times a number of float64 is float64
+            return None
         if _is_scale(user, shapes) and _scaled(user, shapes) == name and isinstance(_factor(user, shapes), Name):
             wanted = _factor(user, shapes)
         elif _linear_in(user, name, shapes) and str(user.name) in demand and not _number_times(user):
