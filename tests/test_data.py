@@ -106,7 +106,7 @@ def test_M119_the_noise_of_the_mean_gradient_falls_as_1_over_n(rng: np.random.Ge
     assert spread[16] == pytest.approx(spread[1] / 16, rel=0.25)
 
 
-def test_mini_batches_need_less_memory_than_the_whole() -> None:
+def test_M119_mini_batches_need_less_memory_than_the_whole() -> None:
     X = np.zeros((20_000, 50))
 
     def peak(size: int) -> int:
@@ -709,7 +709,7 @@ def test_generated_sets_without_noise_lie_on_their_curves() -> None:
     assert data.blobs(20, centers=4, features=5).X.shape == (20, 5)
 
 
-def test_M110_no_straight_line_parts_xor_and_half_of_moons_overlap() -> None:
+def test_no_straight_line_parts_xor() -> None:
     """The best of many lines is right on at most 3 of the 4 corners."""
     X, Y = data.xor()
     angles, offsets = np.meshgrid(np.linspace(0, 2 * np.pi, 181), np.linspace(-2, 2, 81))

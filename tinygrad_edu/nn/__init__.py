@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # layers are loaded when one is first used
         MaxPool2d,
     )
     from .layers import Dropout, Dropout2d, Embedding, Flatten, Identity, Linear, Unflatten
+    from .linear_maps import collapse_linear
     from .module import Module, ModuleDict, ModuleList, Sequential, functional_call
     from .normalisations import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
     from .penalties import l2
@@ -79,6 +80,9 @@ _PLACES = {  # file -> what it holds
     ),
     "layers": (
         "Dropout", "Dropout2d", "Embedding", "Flatten", "Identity", "Linear", "Unflatten",
+    ),
+    "linear_maps": (
+        "collapse_linear",
     ),
     "module": (
         "Module", "ModuleDict", "ModuleList", "Sequential", "functional_call",
@@ -174,6 +178,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "categorical_cross_entropy",
+    "collapse_linear",
     "cross_entropy",
     "focal",
     "functional_call",
