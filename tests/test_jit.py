@@ -637,3 +637,42 @@ def test_memory_stays_flat() -> None:
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert after - before < 4096
+
+
+# ---------------------------------------------------------------- the report
+
+
+def test_the_report_counts_and_measures() -> None:
+    step = tg.jit(tg.value_and_grad(lambda W, x: np.sum(np.tanh(W @ x) ** 2)))
+    W, x = numbers(60, 40), numbers(40, 30)
+    step(W, x)
+    plain = step.report()
+    assert plain.seconds is None and plain.limit is None and not plain.lines
+    assert 2 * 60 * 40 * 30 * 2 <= plain.products < 2.2 * 60 * 40 * 30 * 2 and plain.traffic >= 8 * (60 * 40 * 2 + 40 * 30)
+    assert 0 < plain.after <= plain.before and 3 < plain.calls < 20
+    assert "NumPy calls per step" in str(plain) and plain._repr_html_().count("<tr>") == 6
+    measured = step.report(W, x, profile=True)
+    assert measured.seconds is not None and measured.limit is not None and 0 < measured.limit < measured.seconds * 3
+    assert any("dot(W" in line.text for line in measured.lines)
+    assert 0.2 * measured.seconds < sum(line.seconds for line in measured.lines) < 5 * measured.seconds
+    assert "of memory" in str(measured) and "<code>" in measured._repr_html_()
+    same(step(W, x)[1], tg.grad(lambda W, x: np.sum(np.tanh(W @ x) ** 2))(W, x))
+
+
+def test_the_report_draws_arguments_and_refuses_wrong_ones() -> None:
+    step = tg.jit(lambda z, y, rng: tg.cross_entropy(z + rng.normal(size=3), y))
+    step(numbers(4, 3), np.array([0, 1, 2, 0]), np.random.default_rng(0))
+    assert step.report(profile=True).lines
+    with pytest.raises(TypeError, match="3 arrays, and 1"):
+        step.report(np.ones(2), profile=True)
+    alone = tg.jit(lambda a, b: a * b + a)
+    alone(1.0, 2.0)
+    assert alone.report(profile=True).operations == 2
+
+
+def test_memory_of_a_mask_reads_what_the_array_holds() -> None:
+    """A part of a larger array is reshaped in every step, not once."""
+    def f(x: Any) -> Any:
+        return np.sum(np.sort(np.hsplit(x, [2])[1], axis=None))
+
+    calls(tg.grad(f), *[(numbers(4, 4, seed=s),) for s in range(3)])

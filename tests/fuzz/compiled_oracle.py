@@ -17,9 +17,8 @@ import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu.containers import flatten
-from tinygrad_edu.program.compiled import LATER, PASS_NAMES, PASSES
+from tinygrad_edu.program.compiled import LATER, PASSES
 
-from .generate import generate
 from .oracles import MismatchError
 from .program import Program
 
@@ -84,7 +83,8 @@ class CheckCompiled:
         for names in without:
             exact = self.bits and set(ALGEBRA) <= set(names)
             step = tg.jit(self.f, without=names)
-            for call, xs in enumerate((self.xs, self.xs, *self.others, *[tuple(relaid(x, k) for x in self.xs) for k in range(4)])):
+            layouts = [tuple(relaid(x, k) for x in self.xs) for k in range(4)]
+            for call, xs in enumerate((self.xs, self.xs, *self.others, *layouts)):
                 y = wanted[max(call - 1, 0)] if call < 4 else wanted[0]
                 if isinstance(y, Exception):
                     continue
@@ -144,9 +144,13 @@ WAYS: dict[str, Callable[[Callable[..., Any], tuple[int, ...]], Callable[..., An
     "value_and_grad": lambda f, every: tg.value_and_grad(f, argnums=every),
     "grad": lambda f, every: tg.grad(f, argnums=every),
     "hvp": lambda f, every: lambda *xs: tg.grad(lambda *ys: tg.jvp(f, ys, _ones(ys))[1], argnums=every)(*xs),
-    "hessian": lambda f, every: lambda x, *rest: tg.hessian(lambda y: f(y, *[r if type(r) is tg.Tensor else tg.Tensor(r) for r in rest]))(x),
+    "hessian": lambda f, every: lambda x, *rest: tg.hessian(lambda y: f(y, *map(_tensor, rest)))(x),
     "jvp": lambda f, every: lambda *xs: tg.jvp(f, xs, _ones(xs)),
 }
+
+
+def _tensor(x: Any) -> Any:
+    return x if type(x) is tg.Tensor else tg.Tensor(x)
 
 
 def _ones(xs: Sequence[Any]) -> tuple[Any, ...]:

@@ -78,13 +78,14 @@ class Emitter:
                                       if line.op.name == "matmul" for a, b in [line.operands]
                                       if isinstance(a, Name) and isinstance(b, Name)], threads)
         self.bits: dict[str, str] = {}  # memory that is also read as integers
+        self.lent: list[str] | None = None  # what others may have views of
         self.extra = 0  # bytes of memory beside the planned slots
         for inner in inner_lines(program):
             self.shapes.setdefault(inner.name, tuple(inner.shape))
             self.dtypes.setdefault(inner.name, np.dtype(inner.dtype))
             self.taken.add(inner.name)
         self.taken |= {"aligned", "in_blocks", "in_threads", "blocks", "turns", "turn", "start", "stop", "part", "own",
-                       "memory"}
+                       "memory", "own_memory"}
         self._roots()
         self._lifetimes()
 
@@ -203,6 +204,8 @@ class Emitter:
         for i, line in enumerate(self.program.lines):
             for name in line.uses():
                 self._read(name, i, reads)
+        for name in self.results - self.owned:  # old values that are returned
+            self._read(name, len(self.program.lines), reads)
         self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
         self.moved: list[Any] = []  # the updates that take a copy at the end
         for update in self.program.updates:
@@ -357,30 +360,44 @@ class Emitter:
             take_in = self._function("take_in", self._object(_take_in))
             self.body += [f"if {' or '.join(f'{x}_given is not {x}' for x in own)}:",
                           f"    {take_in}(({', '.join(own)}), ({', '.join(f'{x}_given' for x in own)}))"]
+        self._others_apart(own)
         for line in self.program.lines:
             if line.op is FLAT:
                 self.prologue.append(f"{line.name} = aligned({_shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
                 self.static.add(str(line.name))
 
+    def _others_apart(self, own: Sequence[str]) -> None:
+        """Other arguments that lie in the function's own memory, as earlier results do, are copied before it changes."""
+        others = [str(x.name) for x in self.program.inputs if x.name not in self.owned and x.shape]
+        whole = [str(flat.name) for flat in self.program.flats] + [x for x in own if x not in self.flat_of]
+        if not others or not (whole or not self.copy):
+            return
+        self.lent = whole
+        self.body += [f"if id({x}.base) in own_memory: {x} = {x}.copy()" for x in others]
+
     def _take_updates(self) -> None:
+        self.kept: dict[str, str] = {}  # values that are put aside -> where
         if not self.moved:
             return
         copyto = self._function("copyto", "np.copyto")
-        kept = {}
-        for update in self.moved:  # a value that is itself overwritten is put aside first
-            value = str(update.value)
-            if self.root[value] in self.owned or self.root[value] in {str(f.name) for f in self.program.flats}:
-                kept[value] = f"{value}_before"
+        lent = self.owned | {str(flat.name) for flat in self.program.flats}
+        for value in dict.fromkeys([*[str(u.value) for u in self.moved], *sorted(self.results - self.owned)]):
+            memory = self.lies_in.get(value) or {self.root[value]}
+            if memory & lent and self.shapes[value] and value not in self.over:  # overwritten: it is put aside first
+                self.kept[value] = f"{value}_before"
                 self.body.append(f"{value}_before = {value}.copy()")
-        self.body += [f"{copyto}({u.target}, {kept.get(str(u.value), u.value)})" for u in self.moved]
+        self.body += [f"{copyto}({u.target}, {self.kept.get(str(u.value), u.value)})" for u in self.moved]
 
     def _result(self, out: Any) -> str:
         if isinstance(out, Name):
             if out in self.owned:
                 return str(out)
+            if str(out) in self.kept:
+                return self.kept[str(out)]
             root = self.root[out]
             spread = out in self.line_of and self.line_of[out].op.name == "broadcast_to"
-            if root != out or out in self.lies_in or spread or out in self.returned or out in self.program.constants or any(out == x.name for x in self.program.inputs):
+            elsewhere = root != out or out in self.lies_in or spread or out in self.returned
+            if elsewhere or out in self.program.constants or any(out == x.name for x in self.program.inputs):
                 return f"{out}.copy()" if self.shapes[out] and self.copy else str(out)
             self.returned.add(str(out))
             return f"{out}.copy()" if out in self.static and self.copy else str(out)
@@ -394,6 +411,9 @@ class Emitter:
         lines += [f"    {name} = {what}" for name, what in self.functions.items()]
         lines += [f"    {name} = {text}" for text, name in self.number_lines()]
         lines += [f"    {text}" for text in self.prologue]
+        if self.lent is not None:
+            own = [*self.lent, *(["*memory.blocks"] if self.slot_size and not self.copy else [])]
+            lines.append(f"    own_memory = frozenset(id(x.base) for x in ({', '.join(own)}{',' if own else ''}))")
         if len(lines) > MANY_NAMES:  # Python's compiler takes quadratic time for names that an inner function closes over
             made = dict.fromkeys(found[1] for found in map(_ASSIGNED.match, lines) if found)
             lines[1:1] = _wrapped_names(list(made))
@@ -858,9 +878,13 @@ class Memory:
 
 def instantiate(code: Code, name: str) -> Callable[..., Any]:
     """The function, with memory of its own."""
-    space = {"np": np, "allocate": Memory, "aligned": aligned, "in_blocks": in_blocks, "in_threads": in_threads,
-             "SplitProduct": SplitProduct, "OneThreadEach": OneThreadEach}
-    return run_text(code.text, name, space)["build"](**code.held)  # type: ignore[no-any-return]
+    return run_text(code.text, name, namespace())["build"](**code.held)  # type: ignore[no-any-return]
+
+
+def namespace() -> dict[str, Any]:
+    """What the printed code may name."""
+    return {"np": np, "allocate": Memory, "aligned": aligned, "in_blocks": in_blocks, "in_threads": in_threads,
+            "SplitProduct": SplitProduct, "OneThreadEach": OneThreadEach}
 
 
 def run_text(text: str, name: str, space: dict[str, Any]) -> dict[str, Any]:

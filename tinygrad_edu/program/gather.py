@@ -559,8 +559,8 @@ def _batched_once(program: Program) -> Program:
         if len(members) < FEWEST:
             continue
         names = {str(line.name) for line in members}
-        if names & (stacks.fixed | stacks.placed) or any(str(x) in names or x in dropped or x in by for line in members for x in line.operands
-                                       if isinstance(x, Name)):
+        waits = any(str(x) in names or x in dropped or x in by for line in members for x in line.uses())
+        if waits or names & (stacks.fixed | stacks.placed):
             continue
         latest = max(stacks.after(line.operands) for line in members)
         earliest = min(first_use.get(str(line.name), len(program.lines)) for line in members)

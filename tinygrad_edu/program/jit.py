@@ -193,6 +193,29 @@ class Jit:
         """The straight-line program behind the code."""
         return self._newest().made.program
 
+    def report(self, *args: Any, profile: bool = False, **kwargs: Any) -> Any:
+        """What a step of the latest signature costs: calls, memory before and after planning, arithmetic.
+
+        profile : measures too how long each line takes, and how far the step is from what the machine can do; on the
+        arguments given here, or on numbers of the same shapes drawn at random.
+
+        >>> import numpy as np, tinygrad_edu as tg
+        >>> f = tg.jit(lambda W, x: np.tanh(W @ x))
+        >>> y = f(np.ones((100, 50)), np.ones((50, 20)))
+        >>> f.report().calls
+        2
+        """
+        from .report import report_of
+
+        entry = self._newest()
+        leaves = flatten((self._dynamic_args(args), kwargs))[0] if args or kwargs else None
+        arrays = None if leaves is None else [_as_array(x) for x in leaves if is_dynamic(x)]
+        if arrays is not None and len(arrays) != len(entry.made.program.inputs):
+            wanted = len(entry.made.program.inputs)
+            raise TypeError(f"report: {self._title()} takes {wanted} arrays, and {len(arrays)} were given. "
+                            "Give the arguments of a call, or none.")
+        return report_of(entry.made, f"{self._title()}, compiled", arrays, profile)
+
     def cache_info(self) -> CacheInfo:
         """Hits, misses, and how many signatures are kept of how many at most."""
         return CacheInfo(self.hits, self.misses, self.cache_size, len(self.entries))

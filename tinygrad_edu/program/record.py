@@ -317,8 +317,8 @@ def _cannot_follow(x: Any, a: Any) -> None:
         raise TraceError(f"jit: {changed} — changes an array in place that depends on the arguments, which cannot be recorded. "
                          "Make a new one: np.where(labels == -1, 0, labels) instead of labels[labels == -1] = 0; a Tensor's "
                          "entries can be assigned.")
-    raise TraceError(f"jit: an array of shape {a.shape} depends on the arguments in a way that is not recorded, as a view or by "
-                     "a function that NumPy does not hand over. Use functions of np. or tg. on the array itself.")
+    raise TraceError(f"jit: an array of shape {a.shape} depends on the arguments in a way that is not recorded, as a view or "
+                     "by a function that NumPy does not hand over. Use functions of np. or tg. on the array itself.")
 
 
 class _Static:

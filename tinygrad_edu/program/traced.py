@@ -97,18 +97,14 @@ class Traced(ndarray):
         changed_in_place(self)
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Any:  # noqa: N802
         return np.swapaxes(self, -1, -2)
-
-    @property
-    def real(self) -> Any:  # type: ignore[override]
-        return self.copy()
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Any:  # noqa: N802
         return self.transpose()
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
