@@ -101,7 +101,8 @@ def told(settings: dict[str, Any]) -> str:
 def row(case: Case, found: dict[str, Any]) -> list[str]:
     mine, its = found["scores"]
     return [f"{case.data}: {case.estimator}, {told(case.settings)}", f"{mine:.4f}", f"{its:.4f}",
-            digits(found["times"][0] * 1e3), digits(found["times"][1] * 1e3), f"**{found['ratio']:.2f}**", f"{found['first_ratio']:.2f}"]
+            digits(found["times"][0] * 1e3), digits(found["times"][1] * 1e3),
+            f"**{found['ratio']:.2f}**", f"{found['first_ratio']:.2f}"]
 
 
 HEAD = ["data set, estimator, settings", "score, ours", "scikit-learn's", "fit, ms, ours", "scikit-learn's", "ratio",

@@ -36,8 +36,8 @@ BELOW["data"] = {"errors", "tensor", "ops"}
 BELOW["weights"] = {"errors", "nn", "data"}
 BELOW["testing"] = set(ENGINE)
 BELOW["plots"] = {*ENGINE, "nn"}
-BELOW["fit"] = {*ENGINE, "nn", "optim", "data", "weights"}
-BELOW["estimators"] = {*BELOW["fit"], "fit"}
+BELOW["training"] = {*ENGINE, "nn", "optim", "data", "weights", "plots"}
+BELOW["estimators"] = {*BELOW["training"], "training"}
 BELOW["__init__"] = {*BELOW["estimators"], "estimators", "weights", "plots"}
 BELOW["__main__"] = {*BELOW["__init__"], "__init__"}
 
@@ -244,7 +244,7 @@ def test_the_engine_is_read_in_one_sitting() -> None:
 # ---------------------------------------------------------------- what an import costs
 
 LATER = ["graphviz", "pygraphviz", "matplotlib", "sklearn", "scipy", "pandas", "IPython", "hypothesis", "subprocess",
-         "random", "pathlib", "numpy.random", "tinygrad_edu.nn.layers", "tinygrad_edu.show", "tinygrad_edu.program", "tinygrad_edu.fit", "tinygrad_edu.estimators"]
+         "random", "pathlib", "numpy.random", "tinygrad_edu.nn.layers", "tinygrad_edu.show", "tinygrad_edu.program", "tinygrad_edu.training", "tinygrad_edu.estimators"]
 
 
 def test_an_import_loads_the_engine_alone() -> None:

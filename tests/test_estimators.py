@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 import threading
 import warnings
 from typing import Any
@@ -250,7 +252,9 @@ def test_steps_are_compiled_once_and_lent_to_one_fit_at_a_time() -> None:
         thread.join()
     for i in range(4):
         alone = clone(network).set_params(random_state=i).fit(X, y).coefs_[0]
-        np.testing.assert_allclose(found[i], alone, rtol=1e-9, atol=1e-12)  # sums round by how memory is aligned
+        np.testing.assert_array_equal(found[i], alone)
+    steps.forget()
+    np.testing.assert_array_equal(clone(network).fit(X, y).coefs_[0], before, "the first fit, which compiles, is no exception")
 
 
 def test_little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,8 +264,8 @@ def test_little_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         with steps.lent(name, lambda: np.sin, 40):
             pass
     assert list(steps._free) == ["b", "c"]
-    with steps.lent("d", lambda: np.sin, 200):
-        pass
+    with steps.lent("d", lambda: np.sin, 200) as made:
+        assert made(0.0) == 0.0
     with pytest.raises(KeyboardInterrupt), steps.lent("b", lambda: np.sin, 40):
         raise KeyboardInterrupt
     assert list(steps._free) == ["c"]
@@ -423,3 +427,10 @@ def test_feature_names_are_kept_and_checked() -> None:
     pandas = pytest.importorskip("pandas", reason="the names of columns come from pandas")
     fitted = ours.MLPClassifier((2,), tol=1.0, max_iter=500).fit(pandas.DataFrame(X, columns=names), y)
     assert list(fitted.feature_names_in_) == names
+
+
+def test_without_scikit_learn_the_install_line_is_given() -> None:
+    program = ("import sys\nsys.modules['sklearn'] = None\nimport tinygrad_edu as tg\n"
+               "try:\n    tg.estimators\nexcept tg.errors.MissingExtraError as error:\n    print(error)")
+    run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert 'Install it: pip install "tinygrad-edu[examples]"' in run.stdout, run.stderr

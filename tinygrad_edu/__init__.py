@@ -382,6 +382,7 @@ __all__ = [
     "expm1",
     "fabs",
     "find_nan",
+    "fit",
     "flip",
     "fliplr",
     "flipud",
@@ -587,6 +588,7 @@ _READERS = {
     "draw": "show.picture",
     "explain": "show.chain_rule",
     "find_nan": "show.non_finite",
+    "fit": "training",
     "formulas": "show.formulas",
     "from_torch_state_dict": "weights",
     "gradient_flow": "show.gradient_flow",
@@ -598,7 +600,7 @@ _READERS = {
     "to_torch_state_dict": "weights",
 }
 
-_MODULES = ("data", "estimators", "optim", "plots")  # likewise
+_MODULES = ("data", "estimators", "optim", "plots", "training")  # likewise
 
 keep_freed_memory()
 
