@@ -82,7 +82,7 @@ class Report:
             found += [
                 ("one step takes", _seconds(self.seconds)),
                 ("the machine's limit", f"{_seconds(self.limit)}{ratio} ({_count(self.machine.flops)}/s in products, "
-                                        f"{_bytes(self.machine.bandwidth)}/s of memory)"),
+                                        f"{_bytes(self.machine.bandwidth)}/s copied)"),
             ]
         return found
 
@@ -115,7 +115,7 @@ def report_of(made: Compiled, title: str, arrays: Sequence[Any] | None, profile:
     if profile:
         given = list(arrays) if arrays is not None else list(_some_numbers(program))
         seconds, lines = _timed(made, given)
-        found = {"seconds": seconds, "lines": lines, "machine": machine()}
+        found = {"seconds": seconds, "lines": lines, "machine": machine(traffic, _usual_dtype(program))}
     code = made.code
     return Report(title, len(list(_all_lines(program))), code.calls, code.unplanned, code.memory, products, others, traffic,
                   made.seconds, **found)
@@ -213,24 +213,39 @@ def _ticking(body: list[ast.stmt], texts: list[str]) -> list[ast.stmt]:
     return out
 
 
+def _usual_dtype(program: Program) -> str:
+    """The floating-point type of most lines."""
+    kinds = [np.dtype(line.dtype).name for line in _all_lines(program) if np.dtype(line.dtype).kind == "f"]
+    return max(set(kinds), key=kinds.count) if kinds else "float64"
+
+
+def machine(size: int = 1 << 25, dtype: str = "float64") -> Machine:
+    """What this machine does at best: a product of 700×700 matrices, and copying; measured once for every size, rounded up.
+
+    Arrays of `size` bytes are copied, because small ones stay in the cache.
+    """
+    return _measured(1 << max(14, min(25, (size - 1).bit_length())), dtype)
+
+
 @functools.cache
-def machine() -> Machine:
-    """What this machine does at best, measured once: a product of 700×700 matrices, and copying 32 MiB."""
-    a = np.ones((700, 700))
+def _measured(size: int, dtype: str) -> Machine:
+    a = np.ones((700, 700), dtype)
     out = np.empty_like(a)
-    product = _best(lambda: np.dot(a, a, out))
-    source, target = np.ones(1 << 22), np.empty(1 << 22)
-    copied = _best(lambda: np.copyto(target, source))
-    return Machine(2 * 700**3 / product, 2 * source.nbytes / copied)
+    product = _best(lambda: np.dot(a, a, out), 0.05)
+    source, target = np.ones(size >> 1, np.uint8), np.empty(size >> 1, np.uint8)
+    copied = _best(lambda: np.copyto(target, source), 0.03)
+    return Machine(2 * 700**3 / product, size / copied)
 
 
-def _best(f: Any) -> float:
-    best = math.inf
-    for _ in range(6):
+def _best(f: Any, least: float) -> float:
+    best, end = math.inf, time.perf_counter() + least
+    while True:
         start = time.perf_counter()
         f()
-        best = min(best, time.perf_counter() - start)
-    return best
+        now = time.perf_counter()
+        best = min(best, now - start)
+        if now > end:
+            return best
 
 
 # ---------------------------------------------------------------- numbers for people
