@@ -116,7 +116,8 @@ Made by `python -m benchmarks.estimators`. Scores are means over 5 folds (accura
 standardised inside each fold, the same folds and `random_state=0` for both. Times are medians of {rounds} fits on four fifths
 of the examples, the two taking turns in one process; the ratio is the median over the turns, below 1 where ours is faster.
 The last column is the ratio of the very first fit, in which the steps are compiled; further fits of a network of that form,
-those of other folds and other values of `alpha` included, find them ready.
+those of other folds and other values of `alpha` included, find them ready. Where a fit takes a few milliseconds, compiling
+is most of the first.
 
 {table(HEAD, rows)}
 

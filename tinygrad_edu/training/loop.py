@@ -181,9 +181,10 @@ class _Run:
         before = copy.deepcopy(subject.rng) if subject.rng is not None else None
         with np.errstate(all="ignore"):
             results = self._run(self.step, subject.values(), subject.buffers, subject.rng, X, targets)
-        (J, (prediction, buffers)), slopes = results
-        J = float(J)
-        if not (math.isfinite(J) and all(_finite(g) for g in slopes.values())):
+            (J, (prediction, buffers)), slopes = results
+            J = float(J)
+            finite = math.isfinite(J) and all(_finite(g) for g in slopes.values())
+        if not finite:
             raise self._not_finite(J, X, targets, before, epoch, update)
         for name, t in subject.named.items():
             t.grad = slopes[name]
@@ -221,8 +222,8 @@ class _Run:
             found = find_nan(again)
         what = f"the cost is {J}" if not math.isfinite(J) else "a gradient is not finite"
         return GradientError(f"fit: {what} in epoch {epoch}, update {update}, on a batch X {X.shape}.\n{found}\nThe parameters "
-                             "are those before this update. A smaller rate, clip_norm=1.0, standardised data, or a cost of logits "
-                             "(binary_cross_entropy_with_logits, cross_entropy) are the usual remedies.")
+                             "are those before this update. A smaller rate, clip_norm=1.0, standardised data, or a cost of "
+                             "logits (binary_cross_entropy_with_logits, cross_entropy) are the usual remedies.")
 
     def evaluated(self, batches: Batches) -> dict[str, float]:
         """Loss and metrics of all these examples together, in evaluation."""
@@ -243,9 +244,8 @@ class _Run:
 
 
 def _finite(g: Any) -> bool:
-    flat = np.ravel(g)
-    with np.errstate(all="ignore"):
-        return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())  # finite squares: no second look
+    flat = np.reshape(g, -1)
+    return math.isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())  # finite squares: no second look
 
 
 # ---------------------------------------------------------------- what is given
