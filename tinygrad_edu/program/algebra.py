@@ -29,6 +29,7 @@ def shapes_of(program: Program) -> dict[str, tuple[int, ...]]:
     """The shape of every value, by name."""
     found: dict[str, tuple[int, ...]] = {x.name: tuple(x.shape) for x in program.inputs}
     found |= {name: np.shape(value) for name, value in program.constants.items()}
+    found |= {flat.name: (sum(math.prod(found[m]) for m in flat.members),) for flat in program.flats}
     return found | {line.name: tuple(line.shape) for line in program.lines}
 
 
@@ -36,6 +37,7 @@ def dtypes_of(program: Program) -> dict[str, Any]:
     """The dtype of every value, by name."""
     found: dict[str, Any] = {x.name: None if x.dtype is None else np.dtype(x.dtype) for x in program.inputs}
     found |= {name: value.dtype for name, value in program.constants.items()}
+    found |= {flat.name: np.dtype(flat.dtype) for flat in program.flats}
     return found | {line.name: np.dtype(line.dtype) for line in program.lines}
 
 

@@ -18,6 +18,7 @@ from ..calculus import flatten
 from ..errors import TraceError
 from ..tensor import Primitive
 from .algebra import dtypes_of, is_entrywise, shapes_of, uses_of
+from .gather import COPY
 from .program import Line, Name, Program
 
 # the operands, each flattened, one after the other
@@ -45,6 +46,7 @@ def matched(arguments: Sequence[Sequence[Name]], program: Program, rebuild: Call
             titles: Sequence[str]) -> list[list[tuple[Name, str]]]:
     """For every donated argument its inputs, each with the result that takes its place."""
     shapes, dtypes = shapes_of(program), dtypes_of(program)
+    line_of = {str(line.name): line for line in program.lines}
     keys = list(program.outputs)
     taken: set[str] = set()
     found = []
@@ -57,7 +59,7 @@ def matched(arguments: Sequence[Sequence[Name]], program: Program, rebuild: Call
             raise TraceError(f"jit: donate={title!r}, but no part of the result has the shapes of {title} "
                              f"({', '.join(str(s) for s, _ in wanted[:4])}{', ...' if len(wanted) > 4 else ''}) to take its "
                              "place. Return the updated arrays nested as the argument, for example (J, params).")
-        best = max(fitting, key=lambda part: sum(_follows(program, program.outputs[key], n) for key, n in zip(
+        best = min(fitting, key=lambda part: sum(_distance(line_of, program.outputs[key], n) for key, n in zip(
             part, names, strict=True)))
         taken |= set(best)
         found.append(list(zip(names, best, strict=True)))
@@ -76,16 +78,26 @@ def _parts(nest: Any) -> list[list[str]]:
     return parts
 
 
-def _follows(program: Program, out: Any, name: Name) -> bool:
-    """Whether a result is made of an input directly."""
-    line = next((line for line in program.lines if line.name == out), None)
-    return line is not None and name in line.operands
+FAR = 8  # operations between an array and what takes its place
+
+
+def _distance(line_of: dict[str, Line], out: Any, name: Name) -> int:
+    """How many entrywise operations lie between an input and a result that is made of it."""
+    reached = {str(out)}
+    for distance in range(FAR):
+        if name in reached:
+            return distance
+        lines = [line_of[x] for x in reached if x in line_of]
+        reached = {str(x) for line in lines if is_entrywise(line) or line.op.name == "identity" for x in line.operands
+                   if isinstance(x, Name)}
+    return FAR
 
 
 # ---------------------------------------------------------------- one buffer for all
 
 def flattened(program: Program, donated: Sequence[Sequence[tuple[Name, str]]], flat: bool = True) -> Program:
     """Say which inputs are updated in place, and update them together where one formula holds for all."""
+    program = _old_values_kept(program, donated)
     updates = [(name, program.outputs[key]) for group in donated for name, key in group]
     outputs = dict(program.outputs)
     for group in donated:
@@ -94,6 +106,22 @@ def flattened(program: Program, donated: Sequence[Sequence[tuple[Name, str]]], f
     if not flat:
         return replace(program, outputs=outputs, updates=tuple(Update(n, v) for n, v in updates if n != v))
     return _Flattening(program, donated, outputs).program()
+
+
+def _old_values_kept(program: Program, donated: Sequence[Sequence[tuple[Name, str]]]) -> Program:
+    """Copies of the arrays that are updated in place and returned as they were, too."""
+    given = {str(name): name for group in donated for name, _ in group}
+    taking = {key for group in donated for _, key in group}
+    old = {key: out for key, out in program.outputs.items() if key not in taking and isinstance(out, Name) and out in given}
+    if not old:
+        return program
+    shapes, dtypes = shapes_of(program), dtypes_of(program)
+    names = {str(out): Name(f"{out}_before") for out in old.values()}
+    while any(name in shapes for name in names.values()):
+        names = {out: Name(f"{name}_") for out, name in names.items()}
+    copies = [Line(name, COPY, (given[out],), {}, shapes[out], dtypes[out]) for out, name in names.items()]
+    outputs = program.outputs | {key: names[str(out)] for key, out in old.items()}
+    return replace(program, lines=(*copies, *program.lines), outputs=outputs)
 
 
 class _Flattening:
@@ -110,6 +138,8 @@ class _Flattening:
         self.result = {str(program.outputs[key]): (g, k) for g, group in enumerate(self.groups)
                        for k, (_, key) in enumerate(group)}
         self.count = usual
+        self.formulas: dict[tuple[int, int], _Formula] = {}
+        self.kinds: dict[Any, int] = {}
         self.same: dict[str, Any] = {}  # what only repeats another value
         for line in program.lines:
             if line.op.name == "identity" and len(line.operands) == 1 and isinstance(line.operands[0], Name):
@@ -123,7 +153,7 @@ class _Flattening:
         for k in range(self.count):
             classes.setdefault(self._key(k), []).append(k)
         for members in classes.values():
-            made = self._together(members, lines, flats) if len(members) > 1 and self.usable(members) else None
+            made = self._together(members, lines, flats) if len(members) > 1 else None
             if made is None:
                 for group in self.groups:
                     updates += [Update(group[k][0], self.before.outputs[group[k][1]]) for k in members]
@@ -132,10 +162,6 @@ class _Flattening:
                 updates += made
         return replace(self.before, lines=tuple(lines), outputs=self.outputs, flats=tuple(flats),
                        updates=tuple(u for u in updates if u.target != u.value))
-
-    def usable(self, members: Sequence[int]) -> bool:
-        return all(isinstance(self.before.outputs[key], Name) and self.before.outputs[key] in self.line_of
-                   for group in self.groups for key in (group[k][1] for k in members))
 
     def _flat(self, group: Sequence[tuple[Name, str]], members: Sequence[int]) -> Flat:
         names = tuple(group[k][0] for k in members)
@@ -149,39 +175,64 @@ class _Flattening:
         return Name(name)
 
     def _key(self, k: int) -> Any:
-        """The formula of the k-th arrays' updates: equal formulas can be computed together."""
-        return tuple((self._formula(self.before.outputs[group[k][1]], k, self.shapes[group[k][0]], [], top=True),
-                      str(self.dtypes[group[k][0]])) for group in self.groups)
+        """The formulas of the k-th arrays' updates: equal formulas can be computed together."""
+        formulas = [self._formula(g, k) for g in range(len(self.groups))]
+        if not all(formula.usable for formula in formulas):
+            return "alone", k
+        return tuple((formula.steps[-1][1], str(self.dtypes[self.groups[g][k][0]])) for g, formula in enumerate(formulas))
 
-    def _formula(self, name: Any, k: int, shape: tuple[int, ...], leaves: list[Name], top: bool = False) -> Any:
-        if not isinstance(name, Name):
-            return "number", repr(name)
-        name = self.same.get(name, name)
-        if name in self.place and self.place[name][1] == k:
-            return "argument", self.place[name][0]
-        if name in self.result and self.result[name][1] == k and not top:
-            return "result", self.result[name][0]
-        if self.shapes[name] == () and shape != ():
-            return "scalar", str(name)
-        line = self.line_of.get(name)
+    def _formula(self, g: int, k: int) -> _Formula:
+        """How the new value of the k-th array of an argument is made, down to what is not made entry by entry."""
+        if (g, k) in self.formulas:
+            return self.formulas[g, k]
+        name, key = self.groups[g][k]
+        shape, top = self.shapes[name], self._plain(self.before.outputs[key])
+        formula = self.formulas[g, k] = _Formula([], [], self.dtypes[name] is not None)
+        number: dict[Any, int] = {}  # value -> the number of its kind, the same for what is made alike
+        waiting = [top]
+        while waiting:
+            x = waiting.pop()
+            if _literal(x) in number:
+                continue
+            kind, line = self._kind(x, k, shape, x == top), self.line_of.get(x)
+            if kind is None and line is not None:
+                operands = [self._plain(y) for y in line.operands]
+                missing = [y for y in operands if _literal(y) not in number]
+                if missing and len(formula.steps) + len(waiting) < LONGEST:
+                    waiting += [x, *reversed(missing)]
+                    continue
+                formula.usable = formula.usable and not missing
+                kind = line.op.name, str(line.dtype), *[number.get(_literal(y)) for y in operands]
+            elif kind == ("leaf",):
+                kind = "leaf", len(formula.leaves), str(self.dtypes[x])
+                formula.leaves.append(x)
+            formula.usable = formula.usable and kind is not None and kind[0] != "other"
+            number[_literal(x)] = self.kinds.setdefault(kind, len(self.kinds))
+            formula.steps.append((x, number[_literal(x)], kind))
+        return formula
+
+    def _plain(self, x: Any) -> Any:
+        return self.same.get(x, x) if isinstance(x, Name) else x
+
+    def _kind(self, x: Any, k: int, shape: tuple[int, ...], top: bool) -> Any:
+        """What a value is to the update of the k-th arrays; None where it is made entry by entry of other values."""
+        if not isinstance(x, Name):
+            return "number", repr(x)
+        if x in self.place and self.place[x][1] == k:
+            return "argument", self.place[x][0]
+        if x in self.result and self.result[x][1] == k and not top:
+            return "result", self.result[x][0]
+        if self.shapes[x] == () and shape != ():
+            return "scalar", str(x)
+        line = self.line_of.get(x)
         if line is not None and is_entrywise(line) and line.shape == shape and line.op.name not in ("gate", "where"):
-            return (line.op.name, *[self._formula(x, k, shape, leaves) for x in line.operands])
-        if self.shapes[name] != shape:
-            leaves.append(Name("?"))
-            return "other", str(name)
-        if name not in leaves:
-            leaves.append(name)
-        return "leaf", leaves.index(name)
+            return None
+        return ("leaf",) if self.shapes[x] == shape else ("other", str(x))
 
     def _in_order(self, k: int) -> list[int]:
         """The arguments, each after those whose new values its own new value is made of (Adam's weights after its means)."""
-        def mentioned(formula: Any) -> set[int]:
-            if formula[0] == "result":
-                return {formula[1]}
-            return set().union(*[mentioned(x) for x in formula[1:] if type(x) is tuple])
-
-        needs = {g: mentioned(self._formula(self.before.outputs[group[k][1]], k, self.shapes[group[k][0]], [], top=True)) - {g}
-                 for g, group in enumerate(self.groups)}
+        needs = {g: {kind[1] for _, _, kind in self._formula(g, k).steps if kind[0] == "result"} - {g}
+                 for g in range(len(self.groups))}
         order: list[int] = []
         while len(order) < len(needs):
             found = [g for g in needs if g not in order and needs[g] <= {*order}]
@@ -190,59 +241,62 @@ class _Flattening:
 
     def _together(self, members: Sequence[int], lines: list[Line], flats: list[Flat]) -> list[Update] | None:
         """Lines that compute the updates of several arrays at once, on flat buffers."""
+        if not all(self._formula(g, k).usable for g in range(len(self.groups)) for k in members):
+            return None
         own: list[Flat] = [self._flat(group, members) for group in self.groups]
-        results: dict[int, Name] = {}
+        results: dict[int, Any] = {}
         new: list[Line] = []
-        made: dict[Any, Any] = {}
+        made: dict[Any, Name] = {}
         size = sum(math.prod(self.shapes[self.groups[0][k][0]]) for k in members)
         for g in self._in_order(members[0]):
-            group = self.groups[g]
-            leaves_of = []
-            for k in members:
-                leaves: list[Name] = []
-                self._formula(self.before.outputs[group[k][1]], k, self.shapes[group[k][0]], leaves, top=True)
-                if Name("?") in leaves:
-                    return None
-                leaves_of.append(leaves)
-            gathered: dict[int, Name] = {}
-
-            def build(name: Any, k: int, shape: tuple[int, ...], leaves: list[Name], leaves_of: Any, gathered: Any, g: int,
-                      top: bool = False) -> Any:
-                if not isinstance(name, Name):
-                    return name
-                name = self.same.get(name, name)
-                if name in self.place and self.place[name][1] == k:
-                    return own[self.place[name][0]].name
-                if name in self.result and self.result[name][1] == k and not top:
-                    return results.get(self.result[name][0])
-                if self.shapes[name] == () and shape != ():
-                    return name
-                line = self.line_of.get(name)
-                if line is not None and is_entrywise(line) and line.shape == shape:
-                    operands = tuple(build(x, k, shape, leaves, leaves_of, gathered, g) for x in line.operands)
-                    if any(x is None for x in operands):
+            value: dict[int, Any] = {}  # kind of a value -> what holds it for all members
+            for x, number, kind in self._formula(g, members[0]).steps:
+                if kind[0] == "number" or kind[0] == "scalar":
+                    value[number] = x
+                elif kind[0] == "argument":
+                    value[number] = own[kind[1]].name
+                elif kind[0] == "result":
+                    if kind[1] not in results:
                         return None
-                    key = (line.op.name, *[str(x) for x in operands])
+                    value[number] = results[kind[1]]
+                elif kind[0] == "leaf":
+                    parts = tuple(self._formula(g, k).leaves[kind[1]] for k in members)
+                    key: Any = ("flat", *map(str, parts))
+                    if key not in made:
+                        made[key] = self._fresh("gradients")
+                        new.append(Line(made[key], FLAT, parts, {}, (size,), self.dtypes[x]))
+                    value[number] = made[key]
+                else:
+                    line = self.line_of[x]
+                    operands = tuple(value[i] for i in kind[2:])
+                    key = (line.op.name, str(line.dtype), *map(repr, operands))
                     if key not in made:
                         made[key] = self._fresh("all1")
                         new.append(Line(made[key], line.op, operands, {}, (size,), line.dtype, line.kind))
-                    return made[key]
-                i = leaves.index(name)
-                key = ("flat", *[str(each[i]) for each in leaves_of])
-                if key not in made:
-                    made[key] = self._fresh("gradients")
-                    new.append(Line(made[key], FLAT, tuple(each[i] for each in leaves_of), {}, (size,), self.dtypes[name]))
-                return made[key]
-
-            k = members[0]
-            built = build(self.before.outputs[group[k][1]], k, self.shapes[group[k][0]], leaves_of[0], leaves_of, gathered, g,
-                          top=True)
-            if built is None or not isinstance(built, Name):
+                    value[number] = made[key]
+            results[g] = value[number]
+            if not isinstance(results[g], Name):
                 return None
-            results[g] = built
         lines += new
         flats += own
         return [Update(flat.name, results[g]) for g, flat in enumerate(own)]
+
+
+LONGEST = 2000  # steps in the formula of an update; a longer one is computed for each array by itself
+
+
+@dataclass
+class _Formula:
+    """How an update is made: its steps in order, each a value, the number of its kind and its kind; and its leaves."""
+
+    steps: list[tuple[Any, int, Any]]
+    leaves: list[Name]
+    usable: bool
+
+
+def _literal(x: Any) -> Any:
+    """A value, or a number by its text: 1 and 1.0 are not the same."""
+    return x if isinstance(x, Name) else ("number", repr(x))
 
 
 __all__ = ["FLAT", "Flat", "Update", "flattened", "matched", "uses_of"]

@@ -353,6 +353,7 @@ class Emitter:
             if x.name in self.owned:
                 self.static.add(str(x.name))
         own = [str(x.name) for x in self.program.inputs if x.name in self.owned]
+        self._others_apart(own)
         if len(own) == 1:
             copyto = self._function("copyto", "np.copyto")
             self.body.append(f"if {own[0]}_given is not {own[0]}: {copyto}({own[0]}, {own[0]}_given)")
@@ -360,7 +361,6 @@ class Emitter:
             take_in = self._function("take_in", self._object(_take_in))
             self.body += [f"if {' or '.join(f'{x}_given is not {x}' for x in own)}:",
                           f"    {take_in}(({', '.join(own)}), ({', '.join(f'{x}_given' for x in own)}))"]
-        self._others_apart(own)
         for line in self.program.lines:
             if line.op is FLAT:
                 self.prologue.append(f"{line.name} = aligned({_shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
