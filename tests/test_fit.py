@@ -171,7 +171,7 @@ def run(path: Path | None, epochs: int, resume: bool = False, **options: Any) ->
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
-def test_M117_a_resumed_run_is_an_uninterrupted_one(tmp_path: Path, suffix: str) -> None:
+def test_a_resumed_run_is_an_uninterrupted_one(tmp_path: Path, suffix: str) -> None:
     whole, model = run(None, 6)
     path = tmp_path / f"run{suffix}"
     run(path, 2)
@@ -326,7 +326,7 @@ def test_a_second_interruption_ends_at_once() -> None:
 
 
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "eager"])
-def test_M96_nan_is_named(compiled: bool) -> None:
+def test_nan_is_named(compiled: bool) -> None:
     """log of a saturated sigmoid, as in the notes: the error says which node, with its inputs; parameters are kept."""
     params = {"w": np.array([[800.0, 800.0]]), "b": np.zeros((1, 1))}
 
