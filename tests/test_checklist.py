@@ -128,8 +128,8 @@ def test_M4_nudging() -> None:
         at[i] += 0.001
         assert J(*at) == pytest.approx(expected, abs=1e-12)
         assert abs((J(*at) - 33) / 0.001 - gradient[i]) < 1e-9
-    v = 11.001
-    assert 3 * v == pytest.approx(33.003, abs=1e-12)
+    assert (3 * Tensor(11.001)).item() == pytest.approx(33.003, abs=1e-12)  # v, and then the quotient for it too
+    assert set(example(1).nudged(5, 3, 2)) == {"a", "b", "c", "v"}
     for name, (value, ratio) in example(1).nudged(5, 3, 2).items():
         assert abs(ratio - example(1).by_autodiff(5, 3, 2)["d" + name]) < 1e-9, (name, value)
 

@@ -84,6 +84,47 @@ def test_M33_the_path_is_drawn_over_the_contours() -> None:
     assert len(levels) > 5 and levels[0] < costs[-1] * 2
 
 
+# ---------------------------------------------------------------- 6, 15. training with fit
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "eager"])
+def test_M61_fit_equals_the_loop_by_hand(compiled: bool, rng: np.random.Generator) -> None:
+    """500 steps of all examples, in the notes' columns: parameters and costs are those of the hand loop."""
+    X, Y = data.moons(60, noise=0.1, rng=0).columns()
+    m, rate = X.shape[1], 1.0
+    start = {"W1": rng.normal(size=(4, 2)), "b1": np.zeros((4, 1)), "W2": rng.normal(size=(1, 4)), "b2": np.zeros((1, 1))}
+
+    def network(p: Any, X: Any) -> Any:
+        return tg.sigmoid(p["W2"] @ np.tanh(p["W1"] @ X + p["b1"]) + p["b2"])
+
+    def cost(A: Any, Y: Any) -> Any:
+        return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+
+    history = tg.fit(network, (X, Y), cost, optim.functional(optim.SGD, lr=rate), epochs=500, params=start, axis=1,
+                     batch_size=None, shuffle=False, compile=compiled, progress=False)
+    W1, b1, W2, b2 = start.values()
+    costs = []
+    for _ in range(500):
+        A1 = np.tanh(W1 @ X + b1)
+        A2 = 1 / (1 + np.exp(-(W2 @ A1 + b2)))
+        costs.append(-np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)))
+        dZ2 = A2 - Y
+        dZ1 = W2.T @ dZ2 * (1 - A1**2)
+        W2, b2 = W2 - rate * (1 / m) * dZ2 @ A1.T, b2 - rate * (1 / m) * np.sum(dZ2, axis=1, keepdims=True)
+        W1, b1 = W1 - rate * (1 / m) * dZ1 @ X.T, b1 - rate * (1 / m) * np.sum(dZ1, axis=1, keepdims=True)
+    for name, by_hand in (("W1", W1), ("b1", b1), ("W2", W2), ("b2", b2)):
+        close(history.params[name], by_hand, 1e-10)
+    close(np.array(history["loss"]), np.array(costs), 1e-10)
+    assert costs[-1] < 0.3 * costs[0]
+
+
+def test_M118_updates_of_fit(rng: np.random.Generator) -> None:
+    X, Y = rng.normal(size=(23, 2)), rng.normal(size=(23, 1))
+    for size, updates in ((5, 5), (23, 1), (1, 23), (10, 3)):  # ⌈23/n⌉ in each epoch
+        model = nn.Linear(2, 1, rng=0)
+        history = tg.fit(model, (X, Y), tg.mse, optim.SGD(model, lr=0.01), epochs=4, batch_size=size, rng=0, progress=False)
+        assert history.updates == 4 * updates and history["epoch"] == [1, 2, 3, 4]
+
+
 # ---------------------------------------------------------------- 7. activations
 
 def test_M63_tanh_in_both_forms() -> None:
