@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
@@ -68,6 +69,8 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
         if isinstance(held, _VALUES):
             found.append((look, place, held))
             known.add(id(held))
+            if isinstance(held, ndarray) and not held.ndim:  # recorded as a number
+                taken.add(id(held))
             if type(held) is Tensor:  # w.data = ... puts another array into the same Tensor
                 found.append((_in_attributes, (held, "value"), held.value))
                 known.add(id(held.value))
@@ -75,10 +78,18 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
             inner = list(_of_model(held, taken))
             found += inner
             known.update(id(was) for _, _, was in inner)
-        elif held is not _MISSING and not isinstance(held, (ModuleType, FunctionType, type)):
+        elif isinstance(held, FunctionType):
+            found.append((look, place, held))  # another one may be defined under its name
+        elif isinstance(held, (ModuleType, type)):
+            if held.__module__.partition(".")[0] not in _KNOWN if isinstance(held, type) else (
+                    held.__name__.partition(".")[0] not in _KNOWN):
+                found += _of_object(held, read)
+        elif held is not _MISSING:
             holders.append(held)
             if hasattr(held, "__dict__"):
                 found += _of_object(held, read)
+            if isinstance(held, (dict, list)) and len(held) <= MOST and any(_settings(held)):
+                found.append((_settings, held, _settings(held)))
     for array in captured:
         if id(array) in known:
             continue
@@ -86,6 +97,28 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
         if where is not None:
             found.append((*where, array))
     return [(look, place, Kept(was) if isinstance(was, ndarray) and id(was) in taken else was) for look, place, was in found]
+
+
+MOST = 1000  # entries of a list or dict that are watched
+_KNOWN = {"numpy", "scipy", "tinygrad_edu", *sys.stdlib_module_names} - {"__main__"}
+
+
+def _settings(held: Any) -> tuple[tuple[Any, Any], ...]:
+    """The numbers and texts in a list or dict, with their places; also those in the lists and dicts it holds."""
+    found: list[tuple[Any, Any]] = []
+    waiting: list[tuple[tuple[Any, ...], Any]] = [((), held)]
+    while waiting and len(found) < MOST:
+        place, inner = waiting.pop()
+        for key, item in inner.items() if isinstance(inner, dict) else enumerate(inner):
+            if isinstance(item, _SETTINGS):
+                found.append(((*place, key), item))
+            elif isinstance(item, (dict, list, tuple)) and len(place) < DEEPEST and len(item) <= MOST:
+                waiting.append(((*place, key), item))
+    return tuple(found)
+
+
+DEEPEST = 3
+_SETTINGS = (int, float, bool, str, bytes, complex, type(None), np.generic)
 
 
 class Kept:
