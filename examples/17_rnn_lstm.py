@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from figures import save
 from side_by_side import side_by_side
 
 import tinygrad_edu as tg
@@ -180,7 +181,7 @@ FLOWS = {
 
 
 def train(model, places: int, updates: int, learning_rate: float, m: int = 64, seed: int = 1):
-    """Adam on fresh sequences at every update, gradients no longer than 1. Returns the share of right answers at each update."""
+    """Adam on fresh sequences at every update, gradients no longer than 1. Returns the shares of right answers."""
     rng = np.random.default_rng(seed)
 
     def cost(params, X, y):
@@ -194,7 +195,7 @@ def train(model, places: int, updates: int, learning_rate: float, m: int = 64, s
     for _ in range(updates):
         X, y = sequences(places, m, rng)
         (_, z), slopes = step(params, X, y)
-        shrink = max(1.0, optim.norm_of(list(slopes.values())))
+        shrink = max(1.0, optim.norm_of(slopes))
         params, state = adam.update(params, {name: slope / shrink for name, slope in slopes.items()}, state)
         right.append(float(np.mean(z.argmax(axis=1) == y)))
     model.load_state_dict(params)
@@ -219,14 +220,8 @@ def race(places: int):
 # ---------------------------------------------------------------- figures
 
 
-def plot(directory: Path, flows, courses) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("\nno plot: matplotlib is not installed (pip install matplotlib)")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+def draw(figure, flows, courses) -> None:
+    """δ place by place, and the share of right answers in the course of training."""
     left, right = figure.subplots(1, 2)
     for (name, norms), color, dash in zip(flows.items(), ("C3", "C1", "C2", "C0"), ("-", "--", "-.", "-"), strict=True):
         left.semilogy(range(1, len(norms) + 1), norms, dash, color=color, label=name)
@@ -241,9 +236,6 @@ def plot(directory: Path, flows, courses) -> None:
               ylim=(0, 1.05))
     right.legend(loc="center right")
     right.grid(alpha=0.3)
-    figure.savefig(directory / "rnn_lstm.png", dpi=120)
-    tg.draw(small_graph()).save(directory / "unrolled.svg")
-    print(f"\nthe plots: {directory / 'rnn_lstm.png'}, {directory / 'unrolled.svg'}")
 
 
 def small_graph():
@@ -274,14 +266,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {name:<28}  ‖δ¹‖ / ‖δ⁵⁰‖ = {norms[0] / norms[-1]:.1e}")
 
     sizes = [Reader(kind, units).summary().total for kind, units in ((nn.RNN, RNN_UNITS), (nn.LSTM, LSTM_UNITS))]
-    print(f"\nremember the first symbol: RNN with {sizes[0]} weights, LSTM with {sizes[1]}; guessing gives {100 / SYMBOLS:.0f}%")
+    print(f"\nremember the first symbol: RNN with {sizes[0]} weights, LSTM with {sizes[1]}; guessing gives {1 / SYMBOLS:.0%}")
     print("  places    RNN   LSTM   (right answers on 1000 new sequences)")
     for places in PLACES:
         reached, courses, long = race(places)
         print(f"  {places:6d}  {reached['RNN']:5.0%}  {reached['LSTM']:5.0%}")
     print(f"the LSTM of {PLACES[-1]} places, asked after 100: {accuracy(long, 100):.0%}")
     if options.plot:
-        plot(options.plot, flows, courses)
+        save(options.plot, {"rnn_lstm": (lambda figure: draw(figure, flows, courses), (11, 4.2))})
+        options.plot.mkdir(parents=True, exist_ok=True)
+        tg.draw(small_graph()).save(options.plot / "unrolled.svg")
+        print(f"an unrolled graph: {options.plot / 'unrolled.svg'}")
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from figures import save
 from side_by_side import side_by_side
 
 import tinygrad_edu as tg
@@ -130,8 +132,8 @@ SIZES = (64, 48, 32, 24, 16, WIDTH)  # ten layers, encoder and decoder together
 def deep(seed: int = 0):
     """Encoder and decoder of sigmoid layers, which are hard to train from the start: δ gets smaller layer by layer."""
     rng = np.random.default_rng(seed)
-    down = [nn.Linear(a, b, rng=rng) for a, b in zip(SIZES, SIZES[1:], strict=False)]
-    up = [nn.Linear(b, a, rng=rng) for a, b in zip(SIZES, SIZES[1:], strict=False)][::-1]
+    down = [nn.Linear(a, b, rng=rng) for a, b in pairwise(SIZES)]
+    up = [nn.Linear(b, a, rng=rng) for a, b in pairwise(SIZES)][::-1]
     layers = [part for layer in [*down, *up] for part in (layer, nn.Sigmoid())]
     return nn.Sequential(*layers[:-1]), down, up
 
@@ -147,14 +149,8 @@ def pretrain(down, up, X, epochs: int):
 # ---------------------------------------------------------------- figures
 
 
-def plot(directory: Path, found) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("\nno plot: matplotlib is not installed (pip install matplotlib)")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+def draw_pictures(figure, found) -> None:
+    """Held-out digits and what comes back, and the cost of the linear autoencoder."""
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     shown = [int(np.flatnonzero(found["labels"] == digit)[0]) for digit in range(10)]
     rows = np.concatenate([np.clip(found[name][shown] + found["mean"], 0, 1) for name in ("original", "PCA", "tanh")])
@@ -162,9 +158,10 @@ def plot(directory: Path, found) -> None:
     left.set_title(f"held out (top), back from {WIDTH} numbers by PCA (middle), by tanh layers (bottom)", fontsize=11)
     tg.plots.cost_curve(np.array(found["costs"]) - found["least"], ylabel="J less that of PCA", ax=right)
     right.set_title("a linear autoencoder ends where PCA is")
-    figure.savefig(directory / "autoencoder.png", dpi=120)
 
-    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
+
+def draw_codes(figure, found) -> None:
+    """The digits as two numbers."""
     for ax, name in zip(figure.subplots(1, 2), ("PCA", "tanh"), strict=True):
         codes = found[f"{name} in two numbers"]
         dots = ax.scatter(*codes.T, c=found["labels"], cmap="tab10", s=14, vmin=-0.5, vmax=9.5)
@@ -173,8 +170,6 @@ def plot(directory: Path, found) -> None:
                     va="center", bbox={"boxstyle": "circle,pad=0.15", "color": "white", "alpha": 0.7})
         ax.set(title=f"{name}: every held-out digit as two numbers", xlabel="first", ylabel="second")
     figure.colorbar(dots, ax=ax, ticks=range(10), label="digit (not used in training)")
-    figure.savefig(directory / "codes.png", dpi=120)
-    print(f"\nthe plots: {directory / 'autoencoder.png'}, {directory / 'codes.png'}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -194,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     W1, W2, costs = train_linear(np.ascontiguousarray(X.T))
     J = float(linear_cost(W1, W2, X.T))
     same = np.linalg.svd(U.T @ np.linalg.qr(W2)[0], compute_uv=False).min()
-    print(f"\n{len(X)} digits of 64 pixels through {WIDTH} numbers, {len(X_test)} held out; J is half the squared error of a picture")
+    print(f"\n{len(X)} digits of 64 pixels through {WIDTH} numbers, {len(X_test)} held out; J: half a picture's squared error")
     print(f"  least J that is linear, by PCA  {least:.6f}")
     print(f"  J of the linear autoencoder     {J:.6f}, {100 * (J / least - 1):.4f}% above")
     print(f"  the same directions: the smallest cosine between the two spaces is {same:.6f}")
@@ -210,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     saved = 1 - half_error(X_test, by_tanh) / half_error(X_test, by_pca)
     print(f"held out, the tanh autoencoder has {saved:.0%} less error than PCA, with as many numbers in the middle")
 
-    print(f"\nten sigmoid layers, {' – '.join(map(str, SIZES))} and back: 60 epochs at once, or 20 of each pair, then 40 of all")
+    print(f"\nten sigmoid layers, {' – '.join(map(str, SIZES))} and back: 60 epochs at once, or 20 of each pair and 40 of all")
     at_once, _, _ = deep()
     train(at_once, X, 60, 0.02)
     layered, down, up = deep()
@@ -218,17 +213,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     before = half_error(X_test, through(layered, X_test))
     train(layered, X, 40, 0.02)
     flat = half_error(X_test, np.zeros_like(X_test))
-    print(f"  J held out: the mean picture for all {flat:.3f}; trained at once {half_error(X_test, through(at_once, X_test)):.3f};")
-    print(f"  layer by layer {before:.3f}, and then as a whole {half_error(X_test, through(layered, X_test)):.3f}")
+    together, after = (half_error(X_test, through(model, X_test)) for model in (at_once, layered))
+    print(f"  J held out: the mean picture for all {flat:.3f}; trained at once {together:.3f};")
+    print(f"  layer by layer {before:.3f}, and then as a whole {after:.3f}")
     print("Deep belief networks stack restricted Boltzmann machines in this way. Those are trained by sampling, not by a")
     print("gradient through a graph, so autoencoders stand in their place here.")
 
     if options.plot:
         two = nonlinear(2, seed=1)
         train(two, X, epochs=80)
-        plot(options.plot, {"original": X_test, "PCA": by_pca, "tanh": by_tanh, "mean": mean, "labels": labels, "costs": costs,
-                            "least": least, "PCA in two numbers": X_test @ principal_components(X.T, 2)[0],
-                            "tanh in two numbers": through(two[0], X_test)})
+        found = {"original": X_test, "PCA": by_pca, "tanh": by_tanh, "mean": mean, "labels": labels, "costs": costs,
+                 "least": least, "PCA in two numbers": X_test @ principal_components(X.T, 2)[0],
+                 "tanh in two numbers": through(two[0], X_test)}
+        save(options.plot, {"autoencoder": (lambda figure: draw_pictures(figure, found), (11, 4.4)),
+                            "codes": (lambda figure: draw_codes(figure, found), (10.5, 4.8))})
 
 
 if __name__ == "__main__":

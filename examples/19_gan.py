@@ -5,9 +5,10 @@
     minimax        J_G = 1/m Σ ln(1 − D(G(z⁽ⁱ⁾)))               ∂J_G/∂u = −D/m: nothing where D ≈ 0, where G is worst
     not saturating J_G = −1/m Σ ln D(G(z⁽ⁱ⁾))                   ∂J_G/∂u = (D − 1)/m: most where G is worst
 
-The discriminator looks at G(z) detached: its cost must not move G. The generator's cost goes through D to G. Two backward passes
-from one recorded G(z); neither disturbs the other. For a generator that is held fast the best discriminator is known,
-D* = p/(p + q) with the densities of real and made numbers, and where q = p it is ½ and J_D = 2 ln 2 (Goodfellow et al. 2014).
+The discriminator looks at G(z) detached: its cost must not move G. The generator's cost goes through D to G. Two backward
+passes from one recorded G(z); neither disturbs the other. For a generator that is held fast the best discriminator is
+known, D* = p/(p + q) with the densities of real and made numbers; where q = p it is ½, and J_D = 2 ln 2 (Goodfellow et
+al. 2014).
 
 The real numbers are N(4, 0.5²); z is N(0, 1). Hand formulas in columns, the networks of nn layers in rows.
 
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from figures import save
 from side_by_side import side_by_side
 
 import tinygrad_edu as tg
@@ -127,15 +129,15 @@ def train(G, D, updates: int, cost=generator_cost, m: int = 128, seed: int = 1, 
     opt_G = optim.functional(optim.Adam, lr=optim.cosine_annealing_lr(learning_rate, T_max=updates), betas=(0.5, 0.9))
     opt_D = optim.functional(optim.Adam, lr=optim.cosine_annealing_lr(learning_rate, T_max=updates), betas=(0.5, 0.9))
 
-    def cost_D(d, x, made):
+    def judging(d, x, made):
         return discriminator_cost(nn.functional_call(D, d, x), nn.functional_call(D, d, made))
 
-    def cost_G(g, d, z):
+    def making(g, d, z):
         made = nn.functional_call(G, g, z)
         return cost(nn.functional_call(D, d, made)), made
 
-    step_D = tg.jit(tg.value_and_grad(cost_D))
-    step_G = tg.jit(tg.value_and_grad(cost_G, has_aux=True))
+    step_D = tg.jit(tg.value_and_grad(judging))
+    step_G = tg.jit(tg.value_and_grad(making, has_aux=True))
     make = tg.jit(lambda g, z: nn.functional_call(G, g, z))
     g, d = G.parameter_dict(), D.parameter_dict()
     state_G, state_D, course = opt_G.init(g), opt_D.init(d), []
@@ -179,14 +181,8 @@ def best_discriminator(updates: int = 1000, m: int = 2000, seed: int = 5):
 # ---------------------------------------------------------------- figures
 
 
-def plot(directory: Path, course, before, G, D) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("\nno plot: matplotlib is not installed (pip install matplotlib)")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(12, 4), layout="constrained")
+def draw_course(figure, course, before, G, D) -> None:
+    """What is made, its mean and spread, and the two costs."""
     left, middle, right = figure.subplots(1, 3)
     x = np.linspace(-1.5, 6.5, 400)
     bins = np.linspace(-1.5, 6.5, 81)
@@ -211,9 +207,10 @@ def plot(directory: Path, course, before, G, D) -> None:
     right.set(title="the two costs come to a draw", xlabel="update", ylim=(0, 3))
     right.legend()
     right.grid(alpha=0.3)
-    figure.savefig(directory / "gan.png", dpi=120)
 
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
+
+def draw_best(figure) -> None:
+    """A trained discriminator beside the best one."""
     ax = figure.subplots()
     x, found, best = best_discriminator()
     ax.plot(x, found, color="C0", linewidth=2, label="D(x), trained")
@@ -221,8 +218,6 @@ def plot(directory: Path, course, before, G, D) -> None:
     ax.set(title="real N(4, 0.5²) against N(3, 1): the best discriminator", xlabel="x", ylabel="D")
     ax.legend()
     ax.grid(alpha=0.3)
-    figure.savefig(directory / "best_discriminator.png", dpi=120)
-    print(f"\nthe plots: {directory / 'gan.png'}, {directory / 'best_discriminator.png'}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -256,7 +251,8 @@ def main(argv: Sequence[str] | None = None) -> None:
           f"J_G = {J_G:.3f} (ln 2 = {np.log(2):.3f})")
     print(f"D where real numbers are, x from 3 to 5: {judged(D, np.linspace(3, 5, 21)).mean():.2f} in the mean")
     if options.plot:
-        plot(options.plot, course, before, G, D)
+        save(options.plot, {"gan": (lambda figure: draw_course(figure, course, before, G, D), (12, 4)),
+                            "best_discriminator": (draw_best, (6, 3.8))})
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@
     mlp.fit(X_train, y_train)
     mlp.predict(X_test)
 
-are the notes' lines. The constructors, settings and attributes are scikit-learn's, the derivatives autodiff's, and nothing of the
-training is written twice. Shown are one update by hand (examples in rows, a⁽⁰⁾ = X),
+are the notes' lines. The constructors, settings and attributes are scikit-learn's, the derivatives autodiff's. Shown are one
+update by hand (examples in rows, a⁽⁰⁾ = X),
 
-    z⁽ˡ⁾ = a⁽ˡ⁻¹⁾ W⁽ˡ⁾ + b⁽ˡ⁾      δ⁽ᴸ⁾ = ŷ − y      δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ W⁽ˡ⁺¹⁾ᵀ ⊙ a⁽ˡ⁾ ⊙ (1 − a⁽ˡ⁾)      dW⁽ˡ⁾ = 1/m (a⁽ˡ⁻¹⁾ᵀ δ⁽ˡ⁾ + α W⁽ˡ⁾)
+    z⁽ˡ⁾ = a⁽ˡ⁻¹⁾ W⁽ˡ⁾ + b⁽ˡ⁾       δ⁽ᴸ⁾ = ŷ − y       δ⁽ˡ⁾ = δ⁽ˡ⁺¹⁾ W⁽ˡ⁺¹⁾ᵀ ⊙ a⁽ˡ⁾ ⊙ (1 − a⁽ˡ⁾)
+    dW⁽ˡ⁾ = 1/m (a⁽ˡ⁻¹⁾ᵀ δ⁽ˡ⁾ + α W⁽ˡ⁾)       db⁽ˡ⁾ = 1/m Σ δ⁽ˡ⁾
 
 the same weights in both packages, which then say the same; a Pipeline, a GridSearchCV, and cross_val_score on five real sets.
 
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from figures import save
 from side_by_side import side_by_side
 from sklearn import datasets, neural_network
 from sklearn.exceptions import ConvergenceWarning
@@ -107,19 +109,11 @@ def cross_validated(kind, X, y, settings):
     return scores, time.perf_counter() - start
 
 
-def plot(directory: Path, mlp, X_test, y_test) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("\nno plot: matplotlib is not installed (pip install matplotlib)")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(10.5, 4.4), layout="constrained")
+def draw(figure, mlp, X_test, y_test) -> None:
+    """The course of training, and which digits are taken for which."""
     left, right = figure.subplots(1, 2)
     tg.plots.cost_curve(mlp[-1].loss_curve_, xlabel="epoch", title="loss_curve_ of the digits", ax=left)
     tg.plots.confusion_matrix(y_test, mlp.predict(X_test), ax=right)
-    figure.savefig(directory / "sklearn.png", dpi=120)
-    print(f"\nthe plot: {directory / 'sklearn.png'}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -142,8 +136,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"  64 relu units, in a Pipeline with StandardScaler: {pipeline.score(X_test, y_test):.1%}")
 
     X, y = datasets.load_breast_cancer(return_X_y=True)
-    search = GridSearchCV(make_pipeline(StandardScaler(), MLPClassifier(solver="lbfgs", max_iter=200, random_state=0)),
-                          {"mlpclassifier__hidden_layer_sizes": [(5,), (5, 2)], "mlpclassifier__alpha": [0.01, 1.0, 30.0]}, cv=3)
+    grid = {"mlpclassifier__hidden_layer_sizes": [(5,), (5, 2)], "mlpclassifier__alpha": [0.01, 1.0, 30.0]}
+    network = make_pipeline(StandardScaler(), MLPClassifier(solver="lbfgs", max_iter=200, random_state=0))
+    search = GridSearchCV(network, grid, cv=3)
     fitted(search, X, y)
     print("\nGridSearchCV on breast cancer: accuracy over 3 folds")
     for settings, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
@@ -163,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {name:<15}" + "".join(f"   {scores.mean():.3f} ± {scores.std():.3f}  {seconds:5.2f} s"
                                         for scores, seconds in columns))
     if options.plot:
-        plot(options.plot, pipeline, X_test, y_test)
+        save(options.plot, {"sklearn": (lambda figure: draw(figure, pipeline, X_test, y_test), (10.5, 4.4))})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """One hidden layer can follow any continuous function as closely as one likes (M105): how wide, and why.
 
-The constructive step. A sigmoid with a large weight w is a step: σ(w (x − s)) is 0 left of s and 1 right of it. A sum of steps,
-each of them as high as f rises from one place to the next, is a staircase along f. With n steps over an interval of length b − a
-it is off by about half a stair, ½ |f′| (b − a)/n: twice the units, half the error. Weights and biases are written down, not learned.
+The constructive step. A sigmoid with a large weight w is a step: σ(w (x − s)) is 0 left of s and 1 right of it. A sum of
+steps, each of them as high as f rises from one place to the next, is a staircase along f. With n steps over an interval of
+length b − a it is off by about half a stair, ½ |f′| (b − a)/n: twice the units, half the error. Weights and biases are
+written down, not learned.
 
     ŷ(x) = f(a) + Σ (f(xᵢ₊₁) − f(xᵢ)) σ(w (x − sᵢ)),   sᵢ halfway between xᵢ and xᵢ₊₁
 
-Learning does far better: three tanh units that find their places follow sin as closely as some fifty steps. That there is a network says nothing of whether descent finds it; the best of three starts is shown, and all three.
+Learning does far better: three tanh units that find their places follow sin as closely as some fifty steps. That there is
+such a network says nothing of whether descent finds it: three starts are shown, and the best of them.
 
     A = tanh(W₁ x + b₁)   ŷ = W₂ A + b₂   J = 1/(2m) Σ (ŷ − y)²
     dŷ = (ŷ − y)/m   dW₂ = dŷ Aᵀ   db₂ = Σ dŷ   dZ = W₂ᵀ dŷ ⊙ (1 − A²)   dW₁ = dZ xᵀ   db₁ = Σ dZ
@@ -21,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from figures import save
 from side_by_side import side_by_side
 
 import tinygrad_edu as tg
@@ -75,6 +78,9 @@ def cost(p, x, y):
     return 0.5 * np.mean((network(p, x) - y) ** 2)
 
 
+compiled_slope = tg.jit(tg.grad(cost))  # for networks of any width: recorded anew for each
+
+
 def by_hand(p, x, y):
     """The gradient of J, by the formulas above."""
     A = np.tanh(p["W1"] @ x + p["b1"])
@@ -95,11 +101,10 @@ def train(f, units: int, seed: int = 0, updates: int = 2500):
     x = np.linspace(FROM, TO, 100).reshape(1, -1)
     y = f(x)
     p = start(units, np.random.default_rng(seed))
-    slope = tg.jit(tg.grad(cost))
     adam = optim.functional(optim.Adam, lr=optim.cosine_annealing_lr(0.03, T_max=updates))
     state = adam.init(p)
     for _ in range(updates):
-        p, state = adam.update(p, slope(p, x, y), state)
+        p, state = adam.update(p, compiled_slope(p, x, y), state)
     return p
 
 
@@ -108,17 +113,16 @@ def largest_error(found, f) -> float:
     return float(np.max(np.abs(found - f(EVERYWHERE))))
 
 
+def staircase_error(f, n: int) -> float:
+    """The same of n steps."""
+    return largest_error(sigmoid_network(*staircase(f, n), EVERYWHERE), f)
+
+
 # ---------------------------------------------------------------- figures
 
 
-def plot(directory: Path, stairs, learned) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("\nno plot: matplotlib is not installed (pip install matplotlib)")
-        return
-    directory.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+def draw(figure, stairs, learned) -> None:
+    """Staircases, learned curves, and the largest error of both against the width."""
     left, middle, right = figure.subplots(1, 3)
     x = EVERYWHERE.reshape(-1)
     left.plot(x, wavy(x), "k", linewidth=3, alpha=0.3, label="f")
@@ -140,8 +144,6 @@ def plot(directory: Path, stairs, learned) -> None:
     right.set(title="largest error", xlabel="hidden units n", ylabel="max |ŷ − f|", ylim=(1e-4, 2))
     right.legend(fontsize=8, loc="lower right")
     right.grid(alpha=0.3)
-    figure.savefig(directory / "universal_approximation.png", dpi=120)
-    print(f"\nthe plot: {directory / 'universal_approximation.png'}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -156,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     stairs = {}
     for name, f in FUNCTIONS.items():
-        stairs[f] = [largest_error(sigmoid_network(*staircase(f, n), EVERYWHERE), f) for n in STAIRS]
+        stairs[f] = [staircase_error(f, n) for n in STAIRS]
         print(f"\nsteps along {name}")
         print("  steep sigmoids   largest error   half a stair")
         for n, error in zip(STAIRS, stairs[f], strict=True):
@@ -172,13 +174,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             learned[f][n] = errors, int(np.argmin(errors))
             print(f"  {n:10d}   {min(errors):13.5f}                         ({', '.join(f'{e:.4f}' for e in errors)})")
     enough = next(n for n in WIDTHS if min(learned[np.sin][n][0]) < 0.05)
-    print(f"\nsin is followed to 0.05 by {enough} tanh units, and needs {next(n for n in range(1, 500) if _steps(n) < 0.05)} steps")
+    steps = next(n for n in range(1, 500) if staircase_error(np.sin, n) < 0.05)
+    print(f"\nsin is followed to 0.05 by {enough} tanh units, and needs {steps} steps")
     if options.plot:
-        plot(options.plot, stairs, learned)
-
-
-def _steps(n: int) -> float:
-    return largest_error(sigmoid_network(*staircase(np.sin, n), EVERYWHERE), np.sin)
+        save(options.plot, {"universal_approximation": (lambda figure: draw(figure, stairs, learned), (13, 4.2))})
 
 
 if __name__ == "__main__":

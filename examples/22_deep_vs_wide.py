@@ -1,16 +1,18 @@
-"""Why deep (M100): as many parameters in few wide layers or in many narrow ones, on tasks that show a difference, and some that do not.
+"""Why deep (M100): as many parameters in few wide layers or in many narrow ones, where it matters and where it does not.
 
 Edges, then parts, then faces; sounds, phonemes, words: what is made of parts is described in layers. Three ways to see it.
 
-1. Circuits. Parity, x₁ XOR x₂ XOR ... XOR xₙ, by pairs takes 3 (n − 1) units in log₂ n stages. A single layer of ANDs and an OR needs
-   an AND for every odd pattern, 2ⁿ⁻¹. (Units that count do it flat with n: not all that is deep must be.)
-2. Folds. Two ReLU units fold [0, 1] onto itself: relu(2x) − relu(4x − 2). Each layer folds once more, so k layers make a line of 2ᵏ
-   pieces; a single layer of n units has n bends (Telgarsky 2016). This is about what can be, not about what is learned: from
-   random starts descent does not find the folds either.
-3. Learned, with as many parameters each: rings in a cube, where the first layers can make ‖x‖² and the next a wave of it, are learned
-   by the deep network and not by the wide one. A product of four numbers, and the digits, are learned as well by one wide layer, or better.
+1. Circuits. Parity, x₁ XOR x₂ XOR ... XOR xₙ, by pairs takes 3 (n − 1) units in log₂ n stages. A single layer of ANDs and
+   an OR needs an AND for every odd pattern, 2ⁿ⁻¹. (Units that count do it flat with n: not all that is deep must be.)
+2. Folds. Two ReLU units fold [0, 1] onto itself: relu(2x) − relu(4x − 2). Each layer folds once more, so k layers make a
+   line of 2ᵏ pieces; a single layer of n units has n bends (Telgarsky 2016). This is about what can be, not about what is
+   learned: from random starts descent does not find the folds.
+3. Learned, with as many parameters each: rings in a cube, where the first layers can make ‖x‖² and the next a wave of it,
+   are learned by the deep network and not by the wide one. A product of four numbers, and the digits, are learned as well
+   by one wide layer, or better.
 
-    Z⁽ˡ⁾ = W⁽ˡ⁾ A⁽ˡ⁻¹⁾ + b⁽ˡ⁾     δ⁽ᴸ⁾ = (Ŷ − Y)/m     δ⁽ˡ⁾ = W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾ ⊙ [Z⁽ˡ⁾ > 0]     dW⁽ˡ⁾ = δ⁽ˡ⁾ A⁽ˡ⁻¹⁾ᵀ     db⁽ˡ⁾ = Σ δ⁽ˡ⁾
+    Z⁽ˡ⁾ = W⁽ˡ⁾ A⁽ˡ⁻¹⁾ + b⁽ˡ⁾      δ⁽ᴸ⁾ = (Ŷ − Y)/m      δ⁽ˡ⁾ = W⁽ˡ⁺¹⁾ᵀ δ⁽ˡ⁺¹⁾ ⊙ [Z⁽ˡ⁾ > 0]
+    dW⁽ˡ⁾ = δ⁽ˡ⁾ A⁽ˡ⁻¹⁾ᵀ      db⁽ˡ⁾ = Σ δ⁽ˡ⁾
 
 Run: python examples/22_deep_vs_wide.py [--plot DIR]
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -123,11 +126,17 @@ def start(sizes, rng):
     return [(rng.standard_normal((b, a)) * np.sqrt(2 / a), 0.1 * rng.standard_normal((b, 1))) for a, b in pairwise(sizes)]
 
 
+@cache
+def slope_of(cost):
+    """The gradient of a cost of the network, compiled once for all trainings."""
+    return tg.jit(tg.grad(lambda params, x, y: cost(network(params, x), y)))
+
+
 def train(sizes, cost, X, Y, updates: int, learning_rate: float = 0.005, seed: int = 0, size: int = 128):
     """Adam on mini-batches of columns; returns the parameters."""
     rng = np.random.default_rng(seed)
     params = start(sizes, rng)
-    slope = tg.jit(tg.grad(lambda params, x, y: cost(network(params, x), y)))
+    slope = slope_of(cost)
     adam = optim.functional(optim.Adam, lr=optim.cosine_annealing_lr(learning_rate, T_max=updates))
     state, done = adam.init(params), 0
     while done < updates:
@@ -201,7 +210,8 @@ def plot(directory: Path) -> None:
     def draw_folds(figure) -> None:
         for ax, k in zip(figure.subplots(1, 3, sharey=True), (1, 2, 5), strict=True):
             ax.plot(x[0], network(folds(k), x)[0], color="C0")
-            ax.set(title=f"{k} layer{'s' * (k > 1)}, {2 * k} units: {pieces(lambda x, k=k: network(folds(k), x))} pieces", xlabel="x")
+            found = pieces(partial(network, folds(k)))
+            ax.set(title=f"{k} layer{'s' * (k > 1)}, {2 * k} units: {found} pieces", xlabel="x")
 
     def draw_rings(figure) -> None:
         rng = np.random.default_rng(0)
@@ -214,7 +224,8 @@ def plot(directory: Path) -> None:
             images[f"{depth} hidden × {sizes[1]} units, {count(sizes)} parameters"] = network(
                 train(sizes, squares, X, Y, 2500), grid)[0]
         for ax, (title, values) in zip(figure.subplots(1, len(images)), images.items(), strict=True):
-            shown = ax.imshow(values.reshape(121, 121), extent=(-1, 1, -1, 1), vmin=-1.6, vmax=1.4, cmap="cividis", origin="lower")
+            shown = ax.imshow(values.reshape(121, 121), extent=(-1, 1, -1, 1), vmin=-1.6, vmax=1.4, cmap="cividis",
+                              origin="lower")
             ax.set_title(title, fontsize=10)
             ax.set(xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         figure.colorbar(shown, ax=ax, shrink=0.8)
@@ -245,9 +256,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("\nfolds: straight pieces, counted by the slopes that autodiff gives")
     print("  layers   units   parameters   pieces   most pieces of one layer with as many parameters")
     for k in (1, 2, 3, 4, 5, 6):
-        folded = folds(k)
         parameters = count([1, *[2] * k, 1])
-        print(f"  {k:6d}   {2 * k:5d}   {parameters:10d}   {pieces(lambda x, p=folded: network(p, x)):6d}   "
+        print(f"  {k:6d}   {2 * k:5d}   {parameters:10d}   {pieces(partial(network, folds(k))):6d}   "
               f"{layers(1, 1, 1, parameters)[1] + 1:6d}")
     x = np.linspace(0, 1, 1001).reshape(1, -1)
     zigzag = network(folds(6), x)

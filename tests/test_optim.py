@@ -858,6 +858,7 @@ def test_lengths_neither_overflow_nor_vanish() -> None:
     assert optim.norm_of([np.array([3e30, 4e30], np.float32)]) == pytest.approx(5e30)
     assert optim.norm_of([np.zeros(3), np.zeros(0)]) == 0.0
     assert optim.norm_of([]) == 0.0
+    assert optim.norm_of({"W": np.array([3.0, 0.0]), "b": {"last": [np.array(4.0)]}}) == 5.0  # as grad returns them
     assert math.isnan(optim.norm_of([np.array([1.0, math.nan])]))
     assert math.isnan(optim.norm_of([np.array([math.inf]), np.array([math.nan])]))
     assert optim.norm_of([np.array([1.0, -math.inf])]) == math.inf

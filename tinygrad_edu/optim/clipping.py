@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..containers import flatten
 from ..errors import GradientError
 from ..tensor import Tensor
 from .parameters import named_parameters
@@ -62,15 +62,15 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
             t.grad = np.clip(t.grad, -float(clip_value), float(clip_value))
 
 
-def norm_of(gradients: Sequence[Any], norm_type: float = 2.0) -> float:
-    """The p-norm of all entries of several arrays together, without overflow in between.
+def norm_of(gradients: Any, norm_type: float = 2.0) -> float:
+    """The p-norm of all entries of several arrays together, in nested dicts, lists and tuples, without overflow in between.
 
     >>> import numpy as np
     >>> from tinygrad_edu import optim
     >>> print(f"{optim.norm_of([np.array([3e200]), np.array(4e200)]):.6g}")
     5e+200
     """
-    flat = [np.asarray(g, dtype=np.float64).reshape(-1) for g in gradients]
+    flat = [np.asarray(g, dtype=np.float64).reshape(-1) for g in flatten(gradients)[0]]
     if norm_type == 2.0:
         with np.errstate(over="ignore"):
             total = sum(float(g @ g) for g in flat)
