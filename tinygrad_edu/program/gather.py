@@ -485,8 +485,8 @@ def _placed_product(line: Line, line_of: dict[str, Line], position: dict[str, in
             if inner is None or inner.op is not MULTIPLY or uses[part] != 1:
                 return None
             for late, k in (inner.operands, inner.operands[::-1]):
-                if early(k) and not early(late) and line_of[k].shape == inner.shape and late in line_of and (
-                        line_of[late].shape == inner.shape):
+                if early(k) and not early(late) and _like(k, inner, line_of) and _like(late, inner, line_of) and _like(
+                        w, line, line_of):
                     found.append((inner, late, k))
                     break
             else:
@@ -514,15 +514,19 @@ def _regrouped(line: Line, line_of: dict[str, Line], position: dict[str, int], u
 
     for inner_name, b in (line.operands, line.operands[::-1]):
         inner = line_of.get(inner_name) if isinstance(inner_name, Name) else None
-        if inner is None or inner.op is not MULTIPLY or uses[inner_name] != 1 or inner.shape != line.shape or not early(b):
-            continue
-        if not isinstance(b, Name) or b not in line_of or line_of[b].shape != line.shape:
+        if inner is None or inner.op is not MULTIPLY or uses[inner_name] != 1 or not _like(inner_name, line, line_of) or (
+                not early(b) or not _like(b, line, line_of)):
             continue
         for a, late in (inner.operands, inner.operands[::-1]):
-            if early(a) and not early(late) and isinstance(late, Name) and a in line_of and line_of[a].shape == line.shape and (
-                    late in line_of and line_of[late].shape == line.shape):
+            if early(a) and not early(late) and _like(a, line, line_of) and _like(late, line, line_of):
                 return late, a, b
     return None
+
+
+def _like(x: Any, line: Line, line_of: dict[str, Line]) -> bool:
+    """Whether a value that the program makes has the shape and the dtype of a line's."""
+    found = line_of.get(x) if isinstance(x, Name) else None
+    return found is not None and found.shape == line.shape and found.dtype == line.dtype
 
 
 def _source_position(x: Any, line_of: dict[str, Line], position: dict[str, int], depth: int = 3) -> int:
@@ -559,9 +563,9 @@ def _batched_once(program: Program) -> Program:
         if len(members) < FEWEST:
             continue
         names = {str(line.name) for line in members}
-        waits = any(str(x) in names or x in dropped or x in by for line in members for x in line.uses())
-        if waits or names & (stacks.fixed | stacks.placed):
+        if names & stacks.fixed or names & stacks.placed or any(x in names for line in members for x in line.uses()):
             continue
+        members = [reworded(line, by) for line in members]  # what they are made of may be done at once already
         latest = max(stacks.after(line.operands) for line in members)
         earliest = min(first_use.get(str(line.name), len(program.lines)) for line in members)
         if latest >= earliest:

@@ -125,6 +125,12 @@ def _is_users(frame: FrameType, code: CodeType | None) -> bool:
 
 
 
+# what the code that compiled functions are printed as needs for itself
+RESERVED = frozenset({"memory", "own_memory", "allocate", "aligned", "build", "step", "in_blocks", "in_threads", "SplitProduct",
+                      "OneThreadEach", "blocks", "turns", "turn", "start", "stop", "part", "own", "math", "id", "frozenset",
+                      "float", "bool", "slice", "int", "abs", "max", "min"})
+
+
 class Names:
     """Gives every value a name of its own."""
 

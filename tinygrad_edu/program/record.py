@@ -23,7 +23,7 @@ from ..errors import TraceError
 from ..modes import always_record
 from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf
-from .naming import Names, Watch, argument_names, code_of, leaf_names, title_of
+from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
 from .traced import Traced, arrays_in, as_primitive, is_part_of_traced, note, origin, traced
 
@@ -96,7 +96,7 @@ class Recording:
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
                  watch_names: bool = True) -> None:
         self.title = title_of(f)
-        self.names = Names()
+        self.names = Names(RESERVED)
         leaves, rebuild = flatten((args, kwargs))
         texts = [t for x, n in zip(args, argument_names(f, len(args)), strict=True) for t in leaf_names(x, n)]
         texts += [t for n, x in kwargs.items() for t in leaf_names(x, n)]
