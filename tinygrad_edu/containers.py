@@ -100,6 +100,7 @@ def opened(tree: Any, inside: bool = False) -> tuple[Sequence[Any], Callable[[li
         return None
     values = {field.name: getattr(tree, field.name) for field in dataclasses.fields(tree) if hasattr(tree, field.name)}
     names = _moving(tree)
+    values |= _besides(tree)
 
     def made(items: list[Any]) -> Any:
         """Not by calling the class: __init__ and __post_init__ may convert or check, and are for arrays alone."""
@@ -109,6 +110,15 @@ def opened(tree: Any, inside: bool = False) -> tuple[Sequence[Any], Callable[[li
         return new
 
     return [values[name] for name in names], made
+
+
+def _besides(tree: Any) -> dict[str, Any]:
+    """The settings that a dataclass keeps beside its fields, as __post_init__ may have made them.
+
+    Arrays there are left out: they may be made of the fields, and would be taken for constants.
+    """
+    return {name: value for name, value in getattr(tree, "__dict__", {}).items()
+            if name not in tree.__dataclass_fields__ and (is_setting(value, inside=True) or not flatten(value, inside=True)[0])}
 
 
 def _moving(tree: Any) -> list[str]:
@@ -205,6 +215,7 @@ def structure(tree: Any, inside: bool = False) -> tuple[Any, ...]:
     inside = _below(tree, inside)
     if is_object(tree) and hasattr(tree, "__dataclass_fields__"):
         own += tuple((name, getattr(tree, name, None)) for name in tree.__dataclass_fields__ if f".{name}" not in own)
+        own += tuple(_besides(tree).items())
     return (*own, *[item if inside and is_setting(item, inside) else structure(item, inside) for item in found[0]])
 
 

@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from . import ops
 from .backprop import Graph, pull, pull_recorded
-from .containers import flatten
+from .containers import flatten, is_setting, refuse_unknown
 from .errors import GradientError
 from .forward import push, push_many
 from .modes import always_record, here, no_grad, recording
@@ -56,11 +56,19 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if not recording():
             return f(*args, **kwargs)
         leaves, rebuild = flatten((args, kwargs))
+        for x in leaves:
+            if type(x) is not Tensor and type(x) is not ndarray:
+                _refuse_iterator(x, f, "an argument", "is used up by the first run of f")
         if here.note is not None or any(getattr(x.value if type(x) is Tensor else x, "is_traced", False) for x in leaves):
             return f(*args, **kwargs)  # a program is being made of it, with a memory plan of its own
         return _recorded(f, leaves, rebuild)
 
     return run
+
+
+def _refuse_iterator(x: Any, f: Callable[..., Any], which: str, why: str) -> None:
+    if hasattr(x, "__next__"):
+        raise TypeError(f"checkpoint({title(f)}): {which} is a {type(x).__name__}, which {why}. Make it a list, list(...).")
 
 
 def _recorded(f: Callable[..., Any], leaves: list[Any], rebuild: Callable[[Sequence[Any]], Any]) -> Any:
@@ -71,6 +79,10 @@ def _recorded(f: Callable[..., Any], leaves: list[Any], rebuild: Callable[[Seque
     since = next_id()
     fresh = [leaf(x.value) for x in given]
     outs, rebuild_outs = flatten(_called(f, leaves, rebuild, places, fresh))
+    for y in outs:
+        if type(y) is not Tensor and type(y) is not ndarray and not is_setting(y):
+            _refuse_iterator(y, f, "the result", "computes only after f has returned")
+            refuse_unknown(y, f"checkpoint({title(f)}): the result")
     theirs = dict(zip(fresh, given, strict=True))
     made = [i for i, y in enumerate(outs) if type(y) is Tensor and y.requires_grad and y not in theirs and y.id >= since]
     if not made:

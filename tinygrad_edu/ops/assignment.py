@@ -348,6 +348,11 @@ _ARRAY_HELD_ONCE, _BASE_HELD_ONCE = _holders_of_a_value()
 # ---------------------------------------------------------------- constants to fill
 
 
+def _to_fill(value: ndarray) -> Tensor:
+    """A constant that owns its array: a view of another could not be told from what shares its entries with something."""
+    return leaf(value if value.ndim else value[()], requires_grad=False)
+
+
 def zeros(shape: Any, dtype: Any = float) -> Tensor:
     """A constant Tensor of zeros, to be filled by assignment: A = tg.zeros((2, 3)), then A[:, 0] = ....
 
@@ -355,7 +360,7 @@ def zeros(shape: Any, dtype: Any = float) -> Tensor:
     >>> tg.zeros(2)
     Tensor([0., 0.], requires_grad=False)
     """
-    return leaf(np.zeros(shape, dtype)[()], requires_grad=False)
+    return _to_fill(np.zeros(shape, dtype))
 
 
 def ones(shape: Any, dtype: Any = float) -> Tensor:
@@ -365,7 +370,7 @@ def ones(shape: Any, dtype: Any = float) -> Tensor:
     >>> tg.ones(2)
     Tensor([1., 1.], requires_grad=False)
     """
-    return leaf(np.ones(shape, dtype)[()], requires_grad=False)
+    return _to_fill(np.ones(shape, dtype))
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:

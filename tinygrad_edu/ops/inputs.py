@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.exceptions import AxisError
 
-from ..tensor import Tensor, constant
+from ..tensor import Tensor, constant, leaf
 
 Axis = int | Sequence[int] | None
 
@@ -37,8 +37,9 @@ def as_array(x: Any, where: str = "operand") -> Any:
 
 
 def floating(x: Any, where: str) -> Any:
+    """An operand of floating-point numbers; integers become float64."""
     if type(x) is Tensor:
-        return x
+        return x if x.value.dtype.kind in "fc" else leaf(x.value.astype(np.float64), requires_grad=False, why="integer")
     x = as_array(x, where)
     return x if x.dtype.kind in "fc" else x.astype(np.float64)
 

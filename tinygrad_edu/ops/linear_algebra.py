@@ -497,6 +497,8 @@ def cond(x: Any, p: Any = None) -> Any:
     Tensor(2.0)
     """
     x = _matrix(x, "cond")
+    if not builtins.all(x.shape[-2:]):
+        raise ShapeError(f"cond: shape {tuple(x.shape)}: a matrix without entries has no condition number. Give some.")
     if p is None or (not isinstance(p, str) and p in (2, -2)):
         s = svdvals(x)
         largest, smallest = getitem(s, (Ellipsis, 0)), getitem(s, (Ellipsis, -1))

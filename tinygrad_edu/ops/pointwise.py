@@ -107,10 +107,10 @@ def _unary(name: str, op: Primitive, slope: str, point: float = 0.5, summary: st
     record = prefix(op)
 
     def function(x: Any) -> Any:
-        if type(x) is Tensor:
+        if type(x) is Tensor and (not to_float or x.value.dtype.kind in "fc"):
             return record(x)
-        x = operand(x, name)
-        return op(x if type(x) is Tensor else floating(x, name) if to_float else x)
+        x = floating(x, name) if to_float else operand(x, name)
+        return op(x)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _DOC.format(summary=summary or f"NumPy's {name}.", slope=slope, name=name, point=point)

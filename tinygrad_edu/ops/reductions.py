@@ -11,7 +11,7 @@ from ..rules import reductions
 from ..tensor import Primitive, Tensor
 from .arranging import diagonal
 from .inputs import Axis, as_array, axes_of, floating, one_axis, value_of
-from .shapes import moveaxis, ravel, reshape
+from .shapes import moveaxis, ravel, reshape, transpose
 
 _REDUCTION_DOC = """{summary} along an axis, several, or all (None).
 
@@ -152,8 +152,10 @@ def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
-def average(x: Any, axis: int | None = None, weights: Any = None, keepdims: bool = False) -> Any:
-    """The weighted mean Σ w x / Σ w; weights have x's shape, or one entry for each place along the axis.
+def average(x: Any, axis: Axis = None, weights: Any = None, keepdims: bool = False) -> Any:
+    """The weighted mean Σ w x / Σ w; weights have x's shape, or one entry for each place along the axis (or the axes).
+
+    Raises ShapeError where the weights do not fit, ZeroDivisionError where they sum to zero.
 
     >>> import tinygrad_edu as tg
     >>> tg.average(tg.Tensor([1.0, 4.0]), weights=[1, 2])
@@ -163,12 +165,19 @@ def average(x: Any, axis: int | None = None, weights: Any = None, keepdims: bool
     if weights is None:
         return mean(x, axis, keepdims)
     w = as_array(weights, "average")
+    axes = axes_of(x, axis, "average")
     if w.shape != x.shape:
-        if axis is None or w.ndim != 1 or w.shape[0] != x.shape[axis]:
+        given = () if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+        if axes is None or tuple(w.shape) != tuple(x.shape[i] for i in given):
             raise ShapeError(f"average: weights of shape {tuple(w.shape)} for data of shape {tuple(x.shape)}. Give the "
                              "data's shape, or one weight for each place along the axis.")
-        w = reshape(w, tuple(x.shape[axis] if i == axis % x.ndim else 1 for i in range(x.ndim)))
-    return sum(x * w, axis, keepdims) / sum(w + 0 * value_of(x), axis, keepdims)
+        w = transpose(w, sorted(range(len(given)), key=lambda i: given[i] % x.ndim))
+        w = reshape(w, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
+    weighted = x * w
+    total = sum(w if w.dtype == weighted.dtype else w.astype(weighted.dtype), axis, keepdims)
+    if np.any(np.equal(value_of(total), 0)):
+        raise ZeroDivisionError("average: the weights sum to zero. Give weights of which some count, or use sum.")
+    return sum(weighted, axis, keepdims) / total
 
 
 def squared_norm(x: Any) -> Any:

@@ -279,7 +279,18 @@ def _pooling(space: int, where: str, x: Any, kernel_size: Sizes, stride: Sizes |
     if ceil_mode:  # the last window starts inside
         size = tuple(n - ((n - 1) * s >= length + p) for n, s, length, p in zip(
             size, stride, x.shape[2:], before, strict=True))
+    along = zip(x.shape[2:], kernel, stride, before, dilation, size, strict=True)
+    if builtins.any(_sees_padding_alone(*one) for one in along):
+        raise ShapeError(f"{where}: with padding={padding!r} and dilation={_shaped(dilation)} a window of {_shaped(kernel)} "
+                         f"on {_called(x, 'x')} sees padding alone. Use less padding, or no dilation.")
     return x, single, {"kernel": kernel, "stride": stride, "before": before, "dilation": dilation, "size": size}
+
+
+def _sees_padding_alone(length: int, kernel: int, stride: int, before: int, dilation: int, count: int) -> bool:
+    """Whether a window that starts in the padding in front steps over all entries, which only dilation makes possible."""
+    return dilation > 1 and builtins.any(
+        not builtins.any(0 <= start + i * dilation < length for i in range(kernel))
+        for start in range(-before, 0, stride)[:count])
 
 
 def _max(space: int, where: str, x: Any, kernel_size: Sizes, stride: Sizes | None, padding: Sizes, dilation: Sizes,

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..tensor import Primitive
-from .pointwise import absolute, constant_power, gate, pointwise, sign, zero
+from .pointwise import absolute, constant_power, equal, gate, pointwise, sign, where, zero
 from .reductions import Axes, keep, sum_
 from .shapes import linear, reshape
 
@@ -325,16 +325,17 @@ nonzero_part = Primitive("nonzero_part", _nonzero_part, lambda g, y, _s, shape: 
 
 
 def _vector_norm(x: Any, ord: float = 2, axis: Axes = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
-    """(Σ |x|^p)^(1/p); scaled by the largest entry where the plain sum would overflow or vanish."""
+    """(Σ |x|^p)^(1/p); scaled by the entry that counts most where the plain sum would overflow or vanish."""
     size = np.abs(_real(x, "norm"))
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
         y = np.sum(size**ord, axis=axis, keepdims=True) ** (1 / ord)
-    limits = np.finfo(y.dtype)
-    lowest, highest = float(limits.tiny) ** (1 / abs(ord)) * 1e4, float(limits.max) ** (1 / abs(ord)) / 1e4
-    if ord > 0 and not np.all((y > lowest) & (y < highest)):
-        top = np.max(size, axis=axis, keepdims=True, initial=0)
-        top = np.where((top > 0) & np.isfinite(top), top, 1)
-        y = top * np.sum((size / top) ** ord, axis=axis, keepdims=True) ** (1 / ord)
+        if abs(ord) > 1:
+            limits, p = np.finfo(y.dtype), 1 / abs(ord)
+            if not np.all((y > float(limits.tiny) ** p * 1e4) & (y < float(limits.max) ** p / 1e4)):
+                extreme, start = (np.max, 0) if ord > 0 else (np.min, np.inf)
+                top = extreme(size, axis=axis, keepdims=True, initial=start)
+                top = np.where((top > 0) & np.isfinite(top), top, 1)
+                y = top * np.sum((size / top) ** ord, axis=axis, keepdims=True) ** (1 / ord)
     return y if keepdims else np.squeeze(y, axis)[()]
 
 
@@ -343,7 +344,11 @@ def _vector_norm_rule(g: Any, y: Any, x: Any, ord: float = 2, axis: Axes = None,
     g, y = keep(g, x, axis, keepdims), keep(y, x, axis, keepdims)
     if ord == 2:
         return g * ratio(x, y)
-    return g * (sign(x) * constant_power(ratio(absolute(x), y), exponent=ord - 1))
+    share = ratio(absolute(x), y)
+    if ord < 1:  # the power is infinite for an entry 0, and has no meaning for a norm 0
+        flat = equal(x, 0) | equal(y, 0)
+        return g * where(flat, 0.0, sign(x) * constant_power(where(flat, 1.0, share), exponent=ord - 1))
+    return g * (sign(x) * constant_power(share, exponent=ord - 1))
 
 
 def _ratio(a: Any, b: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Primitive
-from .pointwise import equal
+from .pointwise import equal, where
 from .reductions import sum_
 from .shapes import reshape
 
@@ -19,10 +20,11 @@ def _order_statistic(x: Any, k: int) -> Any:
 
 
 def _share(g: Any, y: Any, x: Any, k: int) -> Any:
-    """Entries that tie for the place share its gradient equally."""
+    """Entries that tie for the place share its gradient equally; of nan, where none does, it is nan."""
     shape = (*x.shape[:-1], 1)
     hit = equal(x, reshape(y, shape=shape))
-    return reshape(g, shape=shape) * hit / np.maximum(sum_(hit * 1, axis=(x.ndim - 1,), keepdims=True), 1)
+    ties = sum_(hit * 1, axis=(x.ndim - 1,), keepdims=True)
+    return reshape(g, shape=shape) * hit / where(equal(ties, 0), math.nan, ties)
 
 
 # the k-th smallest entry along the last axis, counted from 0

@@ -173,16 +173,17 @@ def \0nonzero_part\0(s, shape):
 ''',
     "vector_norm": '''\
 def \0vector_norm\0(x, ord=2, axis=None, keepdims=False):
-    """(Σ |x|^p)^(1/p); scaled by the largest entry where the plain sum would overflow or vanish."""
+    """(Σ |x|^p)^(1/p); scaled by the entry that counts most where the plain sum would overflow or vanish."""
     size = np.abs(x)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
         y = np.sum(size**ord, axis=axis, keepdims=True) ** (1 / ord)
-    limits = np.finfo(y.dtype)
-    lowest, highest = float(limits.tiny) ** (1 / abs(ord)) * 1e4, float(limits.max) ** (1 / abs(ord)) / 1e4
-    if ord > 0 and not np.all((y > lowest) & (y < highest)):
-        top = np.max(size, axis=axis, keepdims=True, initial=0)
-        top = np.where((top > 0) & np.isfinite(top), top, 1)
-        y = top * np.sum((size / top) ** ord, axis=axis, keepdims=True) ** (1 / ord)
+        if abs(ord) > 1:
+            limits, p = np.finfo(y.dtype), 1 / abs(ord)
+            if not np.all((y > float(limits.tiny) ** p * 1e4) & (y < float(limits.max) ** p / 1e4)):
+                extreme, start = (np.max, 0) if ord > 0 else (np.min, np.inf)
+                top = extreme(size, axis=axis, keepdims=True, initial=start)
+                top = np.where((top > 0) & np.isfinite(top), top, 1)
+                y = top * np.sum((size / top) ** ord, axis=axis, keepdims=True) ** (1 / ord)
     return y if keepdims else np.squeeze(y, axis)[()]
 ''',
     "ratio": '''\
