@@ -59,16 +59,16 @@ def scale_early(program: Program) -> Program:
         if factor in position:  # it must be known where it is needed
             roots = {name for name in roots if position[factor] < position[name]}
         roots = {name for name in roots if dtypes.get(factor) == dtypes[name]}
-        scaled = _carried(program, roots, demand, shapes, factor) if roots else None
-        if scaled is not None:
-            return _rewritten(program, factor, roots, scaled, shapes)
+        scalings = _carried(program, roots, demand, shapes, factor) if roots else None
+        if scalings is not None:
+            return _rewritten(program, factor, roots, scalings, shapes)
     return program
 
 
 def _carried(program: Program, roots: set[str], demand: dict[str, Any], shapes: dict[str, tuple[int, ...]],
              factor: Any) -> set[str] | None:
-    """What comes scaled if the roots are; None where that would scale too much, or twice."""
-    scaled = set(roots)
+    """The scalings that are not needed if the roots are scaled; None where too much would be scaled, or twice."""
+    scaled, scalings = set(roots), set()
     for line in program.lines:
         name = str(line.name)
         carrying = [x for x in line.operands if isinstance(x, Name) and x in scaled]
@@ -77,12 +77,13 @@ def _carried(program: Program, roots: set[str], demand: dict[str, Any], shapes: 
                 return None
             continue
         if _is_scale(line, shapes) and _factor(line, shapes) == factor and carrying == [_scaled(line, shapes)]:
+            scalings.add(name)
             continue
         whole = len(carrying) == len(line.operands) if line.op.name in _TOGETHER else len(carrying) == 1
         if not whole or demand.get(name) != factor or not _linear_in(line, carrying[0], shapes):
             return None
         scaled.add(name)
-    return scaled
+    return scalings
 
 
 def _is_scale(line: Line, shapes: dict[str, tuple[int, ...]]) -> bool:
@@ -127,7 +128,7 @@ def _number_times(line: Line) -> bool:
     return line.op is MULTIPLY and sum(not isinstance(x, Name) for x in line.operands) == 1
 
 
-def _rewritten(program: Program, factor: Any, roots: set[str], scaled: set[str],
+def _rewritten(program: Program, factor: Any, roots: set[str], scalings: set[str],
                shapes: dict[str, tuple[int, ...]]) -> Program:
     taken, dtypes = {*shapes, *(flat.name for flat in program.flats)}, dtypes_of(program)
     lines: list[Line] = []
@@ -146,7 +147,7 @@ def _rewritten(program: Program, factor: Any, roots: set[str], scaled: set[str],
                 products[key] = Name(name)
                 lines.append(Line(products[key], MULTIPLY, (factor, float(number)), {}, (), dtypes.get(factor) or line.dtype))
             line = replace(line, operands=tuple(x if isinstance(x, Name) else products[key] for x in line.operands))
-        elif _is_scale(line, shapes) and _factor(line, shapes) == factor and _scaled(line, shapes) in scaled:
+        elif line.name in scalings:
             by[str(line.name)] = _scaled(line, shapes)
             continue
         lines.append(line)
