@@ -20,8 +20,8 @@ GROUPS = {
     "Tensors": "Tensor no_grad recording strict_shapes errors TinygradError",
     "Costs": "mse l1 huber smooth_l1 gaussian_nll poisson_nll binary_cross_entropy binary_cross_entropy_with_logits focal "
              "cross_entropy categorical_cross_entropy nll kl_div hinge multiclass_hinge margin_ranking one_hot",
-    "Activations": "sigmoid log_sigmoid hard_sigmoid softplus softsign relu relu6 leaky_relu prelu elu celu selu gelu silu mish "
-                   "hard_swish hard_tanh hardshrink softshrink tanhshrink glu softmax log_softmax softmin",
+    "Activations": "sigmoid log_sigmoid hard_sigmoid softplus softsign relu relu6 leaky_relu prelu elu celu selu gelu silu "
+                   "mish hard_swish hard_tanh hardshrink softshrink tanhshrink glu softmax log_softmax softmin",
     "Normalisations, attention, dropout": "batch_norm layer_norm group_norm instance_norm rms_norm "
                                           "scaled_dot_product_attention dropout",
 }

@@ -244,7 +244,8 @@ def test_the_engine_is_read_in_one_sitting() -> None:
 # ---------------------------------------------------------------- what an import costs
 
 LATER = ["graphviz", "pygraphviz", "matplotlib", "sklearn", "scipy", "pandas", "IPython", "hypothesis", "subprocess",
-         "random", "pathlib", "numpy.random", "tinygrad_edu.nn.layers", "tinygrad_edu.show", "tinygrad_edu.program", "tinygrad_edu.training", "tinygrad_edu.estimators"]
+         "random", "pathlib", "numpy.random", "tinygrad_edu.nn.layers", "tinygrad_edu.show", "tinygrad_edu.program",
+         "tinygrad_edu.training", "tinygrad_edu.estimators"]
 
 
 def test_an_import_loads_the_engine_alone() -> None:

@@ -12,8 +12,8 @@ from zoo import SAMPLES, Sample
 
 import tinygrad_edu as tg
 from tinygrad_edu.program import Line, Name, Program, trace
-from tinygrad_edu.program.passes import drop_unused, fold_constants, forward_names, share, tidied
 from tinygrad_edu.program.naming import as_identifier
+from tinygrad_edu.program.passes import drop_unused, fold_constants, forward_names, share, tidied
 from tinygrad_edu.rules.pointwise import identity, multiply
 
 

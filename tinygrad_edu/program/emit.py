@@ -215,7 +215,8 @@ class Emitter:
             if made is not None and made.op is PART:
                 plain = part_writes_over(self, made, target)
                 index[value] = index[str(made.operands[0])]
-            if plain and self.shapes[value] and value not in self.over and reads.get(self.root[target], -1) <= index[value] and (
+            last_read = reads.get(self.root[target], -1)
+            if plain and self.shapes[value] and value not in self.over and last_read <= index[value] and (
                     self.shapes[value] == self.shapes[target]) and self._is_whole(target):
                 self.over[value] = target
                 self._lend(value, target, reads.get(self.root[target], -1), index)
@@ -856,8 +857,8 @@ def _copy(e: Emitter, line: Line, i: int) -> str | None:
 
 
 WRITERS: Mapping[str, Callable[[Emitter, Line, int], str | None]] = {
-    "gate": _choose, "where": _choose, "matmul": _matmul, ADD_AT.name: _add_at, COPY.name: _copy, LESS_ONE.name: _less_one, PICK.name: _pick,
-    "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
+    "gate": _choose, "where": _choose, "matmul": _matmul, ADD_AT.name: _add_at, COPY.name: _copy,
+    LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
 }
 
 

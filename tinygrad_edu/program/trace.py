@@ -465,9 +465,9 @@ class _Tracing:
             found = None
         else:
             function, inputs, params = source
-            settings = _SETTINGS.get(function, ())
-            if 1 < len(inputs) <= 1 + len(settings):  # np.transpose(x, (0, 2, 1)): no operand
-                inputs, params = inputs[:1], dict(zip(settings, inputs[1:], strict=False)) | params
+            named = _SETTINGS.get(function, ())
+            if 1 < len(inputs) <= 1 + len(named):  # np.transpose(x, (0, 2, 1)): no operand
+                inputs, params = inputs[:1], dict(zip(named, inputs[1:], strict=False)) | params
             operands = tuple(self._parameter(a, kind) for a in inputs)
             if not any(True for _ in names_in(operands)):
                 return None

@@ -653,5 +653,6 @@ _TRANSLATIONS: dict[str, Translation] = {
     "square": _power_of(2), "reciprocal": _power_of(-1), "sqrt": _power_of(Fraction(1, 2)), "constant_power": _power_of(1),
     "power": _power, "gate": _gate, "where": _where, "reshape": _reshape, "broadcast_to": _broadcast, "sum_to": _sum_to,
     "sum": _sum, "mean": _mean, "transpose": _transpose, "matmul": _matmul, "squared_norm": _squared_norm,
-    "sigmoid_error": _sigmoid_error, "einsum": _einsum, "add.reduce": _sum, "add.reduce.as": _sum, "as_type": _same, "ratio": _binary("divide"),
+    "sigmoid_error": _sigmoid_error, "einsum": _einsum, "add.reduce": _sum, "add.reduce.as": _sum, "as_type": _same,
+    "ratio": _binary("divide"),
 }
