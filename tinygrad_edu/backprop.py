@@ -395,9 +395,9 @@ def _why_no_gradient(root: Tensor) -> str:
 def unshared(grads: dict[Tensor, Any], key: Tensor) -> Any:
     """Take an entry out of `grads` as an array that nobody else holds, copied only if need be."""
     d = grads.pop(key)
-    if getattr(d, "is_traced", False):
-        return d if d.shape == key.value.shape else broadcast_to(d, shape=key.value.shape)
     if type(d) is not ndarray:
+        if getattr(d, "is_traced", False):
+            return d if d.shape == key.value.shape else broadcast_to(d, shape=key.value.shape)
         return d if type(key.value) is not ndarray else np.full(key.value.shape, d)
     references, base = getrefcount(d), d.base
     if references > _ALONE or not d.flags.writeable:
