@@ -34,7 +34,8 @@ def test_average_refuses_what_numpy_refuses() -> None:
         tg.average(Tensor(np.ones((2, 3))), 5, np.ones(2))
 
 
-@pytest.mark.parametrize("name", "sigmoid log_sigmoid silu erf softplus mish gelu softmax squared_norm".split())
+@pytest.mark.parametrize("name", [
+    "sigmoid", "log_sigmoid", "silu", "erf", "softplus", "mish", "gelu", "softmax", "squared_norm"])
 def test_integer_constants_count_as_floats(name: str) -> None:
     function, x = getattr(tg, name), np.array([[2.0, 1.0], [0.0, -3.0]])
     got = function(Tensor(x).astype(int))
@@ -109,6 +110,31 @@ def test_a_row_of_a_constant_may_be_read_before_it_is_assigned() -> None:
 
     x = np.array([0.5, -1.0, 2.0, 0.3])
     np.testing.assert_allclose(tg.grad(f)(x), tg.grad(by_hand)(x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("function", [
+    lambda A: np.cumsum(A, axis=0), lambda A: np.kron(A, A), lambda A: np.tensordot(A, A, 1), lambda A: np.roll(A, 1),
+    lambda A: np.linalg.solve(A, np.ones(2)), lambda A: np.pad(A, 0, mode="edge")], ids=lambda f: "")
+def test_what_numpy_computes_anew_may_be_assigned_into(function: Any) -> None:
+    def f(x: Any) -> Any:
+        A = x * 2.0
+        B = function(A)
+        B[0] = 0.0
+        return (B * B).sum() + A.sum()
+
+    x = np.array([[1.0, 2.0], [3.0, 5.0]])
+    assert tg.check_gradients(f, x).ok
+    assert (tg.grad(lambda x: (x * 2.0).sum())(x) == 2.0).all()
+
+
+@pytest.mark.parametrize("function", [
+    lambda A: A[0], lambda A: A.T, lambda A: A.reshape(4), lambda A: A.T[::-1], lambda A: np.split(A, 2)[0]],
+    ids=lambda f: "")
+def test_what_numpy_makes_a_view_is_still_refused(function: Any) -> None:
+    A = Tensor([[1.0, 2.0], [3.0, 5.0]]) * 2.0
+    B = function(A)
+    with pytest.raises(tg.errors.InPlaceError, match="NumPy would change too"):
+        B[0] = 0.0
 
 
 def _index(rng: Any) -> Any:

@@ -14,7 +14,7 @@ from ..errors import ShapeError, UnsupportedError
 from ..rules import indexing, pointwise, shapes
 from .inputs import Axis, as_array, axes_of, one_axis, value_of
 from .selecting import getitem, take
-from .shapes import _new_axes, atleast_1d, atleast_2d, atleast_3d, broadcast_to, moveaxis, ravel, reshape, swapaxes
+from .shapes import _new_axes, atleast_1d, atleast_2d, atleast_3d, broadcast_to, copy, moveaxis, ravel, reshape, swapaxes
 
 __all__ = [
     "append", "array_split", "column_stack", "concatenate", "diag", "diagonal", "dstack", "flip", "fliplr", "flipud",
@@ -141,6 +141,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         raise UnsupportedError("pad: constant_values must be one number. Use concatenate for different borders.")
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise UnsupportedError(f"pad: mode {mode!r} is not recorded. Use constant, edge, reflect, symmetric or wrap.")
+    if not np.any(width):
+        return copy(x)
     for i, (before, after) in enumerate(width):
         if before or after:
             x = take(x, np.pad(np.arange(x.shape[i]), (before, after), mode=mode), i)  # type: ignore[call-overload]

@@ -204,8 +204,8 @@ def _set_leaf(t: Tensor, index: Any, values: Any) -> None:
 def _refuse_views(t: Tensor, value: Any) -> None:
     """Refuse what NumPy makes a view: there the array it was taken from would change too."""
     if t.op is not None:
-        shares = t.op.name in _VIEWS and type(value) is ndarray
-        source = t.args[0] if shares else None
+        source = _seen_source(t) if type(value) is ndarray else None
+        shares = source is not None
     else:
         base = value.base if type(value) is ndarray else None
         shares, source = type(base) is ndarray and getrefcount(base) > _BASE_HELD_ONCE, None
@@ -214,6 +214,19 @@ def _refuse_views(t: Tensor, value: Any) -> None:
         name, of = name_of(t, names, "t"), name_of(source, names, "another array")
         raise InPlaceError(f"{name}[...] = ...: {name} was taken from {of}, which NumPy would change too. Assign into that "
                            f"one, with one index (A[i, j] = ..., not A[i][j] = ...), or write {name} = {name}.copy() first.")
+
+
+def _seen_source(t: Tensor) -> Any:
+    """What t is a view of, where somebody else holds it; the steps inside of one function (np.kron) are held by t alone."""
+    while t.op is not None and t.op.name in _VIEWS:
+        if type(t.args[0]) is not Tensor or _source_holders(t) > _SOURCE_HELD_ONCE:
+            return t.args[0]
+        t = t.args[0]
+    return None
+
+
+def _source_holders(t: Tensor) -> int:
+    return getrefcount(t.args[0])
 
 
 def _earlier(t: Tensor) -> Tensor:
@@ -344,6 +357,7 @@ def _holders_of_a_value() -> tuple[int, int]:
 
 _HELD_ONCE = _holders_of_a_variable()
 _ARRAY_HELD_ONCE, _BASE_HELD_ONCE = _holders_of_a_value()
+_SOURCE_HELD_ONCE = _source_holders(reshape(leaf(np.empty(2)), (2, 1)))
 
 # ---------------------------------------------------------------- constants to fill
 

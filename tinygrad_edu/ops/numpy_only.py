@@ -51,19 +51,6 @@ def _frexp(x: Any) -> Any:
     return _ldexp(x, -exponent), exponent
 
 
-def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
-    a, b = as_array(a, "vecdot"), as_array(b, "vecdot")
-    if a.shape[one_axis(a, axis, "vecdot")] != b.shape[one_axis(b, axis, "vecdot")]:
-        raise ShapeError(f"vecdot: {tuple(a.shape)} and {tuple(b.shape)}: the sizes along axis {axis} differ.")
-    if axis != -1:
-        a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
-    return sum(multiply(a, b), -1)
-
-
-def _linalg_vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
-    return _vecdot(x1, x2, axis)
-
-
 def _matvec(a: Any, b: Any) -> Any:
     return getitem(matmul(a, expand_dims(b, -1)), (..., 0))
 
@@ -357,8 +344,7 @@ def _real_if_close(a: Any, tol: float = 100) -> Any:
 
 
 NUMPY: dict[Any, Callable[..., Any]] = {
-    np.divmod: _divmod, np.modf: _modf, np.ldexp: _ldexp, np.frexp: _frexp, np.vecdot: _vecdot, np.fix: trunc,
-    np.linalg.vecdot: _linalg_vecdot,
+    np.divmod: _divmod, np.modf: _modf, np.ldexp: _ldexp, np.frexp: _frexp, np.fix: trunc,
     np.ediff1d: _ediff1d, np.trapezoid: _trapezoid, np.vander: _vander, np.polyval: _polyval, np.convolve: _convolve,
     np.correlate: _correlate, np.linspace: _linspace, np.logspace: _logspace, np.geomspace: _geomspace,
     np.choose: _choose, np.compress: _compress, np.extract: _extract, np.piecewise: _piecewise, np.block: _block,

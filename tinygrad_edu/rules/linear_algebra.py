@@ -140,7 +140,7 @@ logabsdet = Primitive("logabsdet", lambda a: np.linalg.slogdet(_real(a, "slogdet
 
 
 def _pinv_rule(g: Any, y: Any, a: Any, rcond: Any = None) -> Any:
-    """Golub and Pereyra's derivative at constant rank; the last two terms are 0 for an invertible matrix."""
+    """Golub and Pereyra's derivative at constant rank; for an invertible matrix all but the last term are 0."""
     gt = g.mT
     outside = y.mT @ y @ gt
     outside = outside - outside @ y @ a
