@@ -34,7 +34,7 @@ def compare(f: Callable[..., Any], *args: Any, tolerance: float = 1e-12, **setti
 def scalings(program: Any) -> int:
     """Products of a number that is not known beforehand and an array."""
     shape = {str(x.name): x.shape for x in program.inputs} | {str(line.name): line.shape for line in program.lines}
-    return sum(line.op.name == "multiply" and line.shape != () and any(shape.get(x, (1,)) == () for x in map(str, line.operands))
+    return sum(line.op.name == "multiply" and line.shape != () and any(shape.get(str(x), (1,)) == () for x in line.operands)
                for line in program.lines)
 
 
