@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,14 @@ def _in_globals(place: tuple[dict[str, Any], str]) -> Any:
 
 def _in_attributes(place: tuple[Any, str]) -> Any:
     return getattr(place[0], place[1], _MISSING)
+
+
+def _is_still(place: tuple[Any, str, Any]) -> bool:
+    return getattr(place[0], place[1], _MISSING) is place[2]
+
+
+def _itself(held: Any) -> Any:
+    return held
 
 
 def _in_items(place: tuple[Any, Any]) -> Any:
@@ -151,6 +160,10 @@ def _of_object(held: Any, read: set[str]) -> Iterator[Guard]:
     for name, item in list(vars(held).items()):
         if name in read and isinstance(item, _VALUES):
             yield _in_attributes, (held, name), item
+        elif name in read and type(item) in (dict, list) and len(item) <= MOST:
+            yield _is_still, (held, name, item), True
+            if any(_settings(item)):
+                yield _settings, item, _settings(item)
 
 
 def _is_model(held: Any) -> bool:
@@ -190,6 +203,12 @@ def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any],
     while waiting:
         function: Any = waiting.pop()
         function = getattr(function, "__wrapped__", function)
+        while isinstance(function, functools.partial):
+            waiting += [x for x in (*function.args, *function.keywords.values()) if callable(x)]
+            function = function.func
+        if not isinstance(function, (FunctionType, MethodType, type)) and isinstance(
+                getattr(type(function), "__call__", None), FunctionType):
+            function = type(function).__call__  # an object that is called
         if isinstance(function, MethodType):
             function = function.__func__
         code = getattr(function, "__code__", None)
@@ -199,6 +218,9 @@ def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any],
         inner: list[Any] = []
         if codes and not _ours(code):
             yield _cell, code
+        if not _ours(code) and not codes:
+            yield from ((_itself, held) for held in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+                        if isinstance(held, (dict, list)))
         for cell in function.__closure__ or ():
             held = _cell(cell)
             inner.append(held)

@@ -81,7 +81,7 @@ def drop_unused(program: Program) -> Program:
     needed.update(str(update.value) for update in program.updates)
     kept = []
     for line in reversed(program.lines):
-        if line.name in needed or line.op.kind == "draw":  # the generator moves on, whoever needs the draw
+        if line.name in needed or line.op.kind in ("draw", "check"):  # a generator moves on, whoever needs the draw
             kept.append(line)
             needed.update(line.uses())
     kept.reverse()

@@ -23,9 +23,10 @@ from ..errors import TraceError
 from ..modes import always_record
 from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf
+from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
-from .traced import Traced, arrays_in, as_primitive, is_part_of_traced, note, origin, traced
+from .traced import Traced, arrays_in, as_primitive, counted, is_part_of_traced, note, origin, traced
 
 # ---------------------------------------------------------------- random draws
 
@@ -113,8 +114,13 @@ class Recording:
             given.append(held)
         call_args, call_kwargs = rebuild(given)
         self.watch = Watch(code_of(f)) if watch_names else None
-        with always_record(), modes.tracing(note), np.errstate(all="ignore"), _on(self.watch):
-            result = f(*call_args, **call_kwargs)
+        outer, counted.values = counted.values, []
+        try:
+            with always_record(), modes.tracing(note), np.errstate(all="ignore"), _on(self.watch):
+                result = f(*call_args, **call_kwargs)
+        finally:
+            self.counted = list({id(x): x for x in counted.values}.values())
+            counted.values = outer
         self.results: list[Any]
         self.rebuild: Callable[[Sequence[Any]], Any]
         self.results, self.rebuild = ([result], _first) if type(result) is Tensor else flatten(result)
@@ -129,6 +135,8 @@ class Recording:
         x = _as_list_of_numbers(x)
         if isinstance(x, float) and not isinstance(x, np.floating):  # a Python number never widens float32
             x = np.float32(x) if single else np.float64(x)
+        if not x.dtype.isnative:
+            x = x.astype(x.dtype.newbyteorder("="))
         if x.dtype.kind == "f":
             return leaf(traced(x, None))
         return traced(x, None)
@@ -158,6 +166,8 @@ class Recording:
             self._write(node)
         for made in self.draws:  # also those that nothing needs: the generator's state counts
             self._operand(made)
+        for value in self.counted:
+            self._check_count(value)
         outputs: dict[str, Any] = {}
         for i, r in enumerate(self.results):
             outputs[f"result{i}"] = self._operand(r) if isinstance(r, (Tensor, ndarray, np.generic)) else _Static(r)
@@ -165,6 +175,20 @@ class Recording:
         program = Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(outputs),
                           derived=frozenset(self.derived))
         return Recorded(program, [_plain(r) for r in self.results], self.rebuild, {})
+
+    def _check_count(self, x: Traced) -> None:
+        """A line that sees to it that a mask, or what was selected, has as many entries as it had."""
+        root = x
+        while type(root.source) is Traced:
+            root = root.source
+        if x.changed or root.changed or (root.source is None and id(root) not in self.by_value):
+            return
+        found = self._operand(x)
+        if isinstance(found, Name):
+            op, wanted = (_AS_MANY, int(np.count_nonzero(x))) if x.dtype == bool else (_AS_LONG, x.shape)
+            line = Line(self.names.short(x, "t"), op, (found,), {"wanted": wanted}, (), np.dtype(np.int64))
+            places = [i for i, line in enumerate(self.lines) if line.name == found]
+            self.lines.insert(places[0] + 1 if places else 0, line)
 
     def _nodes(self) -> list[Tensor]:
         """Everything the results were made from, oldest first."""
@@ -301,7 +325,28 @@ class Recording:
             return self._operand(value)
         if type(value) in (tuple, list):
             return type(value)(self._parameter(item) for item in value)
+        if type(value) is slice:
+            for x in (value.start, value.stop, value.step):
+                if type(x) is Tensor or type(x) is Traced:
+                    raise TraceError(f"jit: a slice from {value.start} to {value.stop} is bounded by a value that depends on the "
+                                     "arguments, so the shape would be that of this run only. Pass the bound as an integer "
+                                     "argument, or take entries by np.where(np.arange(n) < bound, x, 0).")
         return value
+
+
+def _as_many(mask: Any, wanted: int) -> Any:
+    if np.count_nonzero(mask) != wanted:
+        raise OtherShapeError(f"a mask of {np.count_nonzero(mask)} entries where one of {wanted} was recorded")
+    return np.int64(wanted)
+
+
+def _as_long(x: Any, wanted: tuple[int, ...]) -> Any:
+    if np.shape(x) != wanted:
+        raise OtherShapeError(f"shape {np.shape(x)} where {wanted} was recorded")
+    return np.int64(0)
+
+
+_AS_MANY, _AS_LONG = Primitive("as_many", _as_many, kind="check"), Primitive("as_long", _as_long, kind="check")
 
 
 @functools.cache

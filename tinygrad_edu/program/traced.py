@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import linecache
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,12 +19,34 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..errors import UnsupportedError
+from ..errors import TraceError, UnsupportedError
 from ..rules import indexing, pointwise, products, shapes
 from ..tensor import Primitive, Tensor
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _NUMPY = str(Path(np.__file__).resolve().parent)
+
+
+class Counted(threading.local):
+    """Values of the function being traced whose number of entries follows from numbers: masks, and what was selected.
+
+    Their shapes may be read without a trace, len(x[x > 0]), so a program checks them even where it does not need them.
+    """
+
+    values: list[Any] | None = None
+
+    def add(self, value: Any) -> None:
+        if self.values is not None and type(value) is Traced:
+            self.values.append(value)
+
+    def masks(self, index: Any) -> None:
+        if self.values is not None:
+            for part in arrays_in(index):
+                if part.dtype == bool:
+                    self.add(part)
+
+
+counted = Counted()
 
 
 class Traced(ndarray):
@@ -58,10 +81,13 @@ class Traced(ndarray):
         plain, settings = [_plain(x) for x in inputs], {k: _plain(v) for k, v in kwargs.items()}
         out = kwargs.get("out")
         if out is not None:
+            _only_traced(out)
             settings["out"] = tuple(x.view(ndarray) if type(x) is Traced else x for x in out)
             getattr(ufunc, method)(*plain, **settings)
             changed_in_place(out)
             return out[0] if len(out) == 1 else out
+        if method == "at":
+            _only_traced(inputs[0])
         value = getattr(ufunc, method)(*plain, **settings)
         if method == "at":
             changed_in_place(inputs[0])
@@ -75,18 +101,28 @@ class Traced(ndarray):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(t is Tensor for t in types):
             return NotImplemented
+        if func in _IN_PLACE:
+            _only_traced((*args, *kwargs.values())[0])
+        _only_traced(kwargs.get("out"))
         value = func(*[_plain(x) for x in args], **{k: _plain(v) for k, v in kwargs.items()})
         if func in _IN_PLACE:
             changed_in_place((*args, *kwargs.values())[0])
         if kwargs.get("out") is not None:
             changed_in_place(kwargs["out"])
             return kwargs["out"]
-        return value if func in _OF_SHAPES else noted(func, value, args, kwargs)
+        if func in _OF_SHAPES:
+            return value
+        value = noted(func, value, args, kwargs)
+        if func in _OF_OTHER_LENGTH and (func is not np.where or len(args) == 1):
+            for part in value if isinstance(value, tuple) else (value,):
+                counted.add(part)
+        return value
 
     def __getitem__(self, index: Any) -> Any:
         index = tuple(index) if type(index) is list and any(type(p) is slice for p in index) else index
         value = super().__getitem__(_plain(index))
         op = indexing.getitem if indexing.is_basic(index) else indexing.gather
+        counted.masks(index)
         if not isinstance(value, Traced):
             return traced(value, (op, (self,), {"index": index}))
         value.source = (op, (self,), {"index": index})
@@ -189,6 +225,24 @@ _IN_PLACE = (np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill
 _OF_SHAPES = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type, np.iscomplexobj,
               np.isrealobj, np.may_share_memory, np.shares_memory, np.array_repr, np.array_str, np.array2string,
               *_IN_PLACE)
+
+
+# functions whose result has as many entries as numbers say
+_OF_OTHER_LENGTH = (np.unique, np.nonzero, np.flatnonzero, np.argwhere, np.where, np.extract, np.compress, np.repeat,
+                    np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.delete, np.trim_zeros, np.bincount)
+
+
+def _only_traced(out: Any) -> None:
+    """Refuse to write what depends on the arguments into an array that cannot remember it."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_NUMPY):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith(_PACKAGE):
+        return  # a primitive's own array, which its call accounts for
+    for x in out if isinstance(out, (tuple, list)) else (out,):
+        if isinstance(x, ndarray) and type(x) is not Traced:
+            raise TraceError(f"jit: {_users_line()} — writes what depends on the arguments into another array, which cannot be "
+                             "recorded. Make a new one: np.bincount or tg.one_hot for counts, y = np.add(...) instead of out=.")
 
 
 def changed_in_place(x: Any) -> None:
@@ -339,6 +393,8 @@ def arrays_in(x: Any) -> Iterator[Traced]:
 
 def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -> Any:
     """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
+    if op is indexing.gather:
+        counted.masks(params.get("index"))
     if not isinstance(y, (ndarray, np.generic)) or not any(True for _ in arrays_in((args, params))):
         return y
     if type(y) is Traced and y.base is None and not any(y is (x.value if type(x) is Tensor else x) for x in args):
