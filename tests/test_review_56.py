@@ -92,3 +92,9 @@ def test_what_a_function_reads_around_it_is_never_stale(kind):
     for i in (3, 4, 4, 5):
         change(i)
         np.testing.assert_array_equal(compiled(v), f(v))
+
+
+def test_load_into_a_model_says_how(tmp_path):
+    tg.save(tmp_path / "w.npz", tg.nn.Linear(2, 1, rng=0))
+    with pytest.raises(TypeError, match=r"model\.load_state_dict\(tg\.load\(path\)\)"):
+        tg.load(tmp_path / "w.npz", tg.nn.Linear(2, 1, rng=0))

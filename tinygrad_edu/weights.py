@@ -78,6 +78,9 @@ def load(path: str | os.PathLike[str], max_bytes: int = LIMIT) -> dict[str, Any]
     >>> tg.load("weights.npz")["layer"]["b"]
     array([0., 0.])
     """
+    if not isinstance(max_bytes, int):
+        raise TypeError(f"load: max_bytes is a number of bytes, not {type(max_bytes).__name__}. To load into a model: "
+                        "model.load_state_dict(tg.load(path)).")
     source = Path(path)
     where = f"load: {source.name}"
     if _suffix(source, "load") == ".safetensors":

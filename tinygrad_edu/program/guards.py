@@ -206,9 +206,9 @@ def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any],
         while isinstance(function, functools.partial):
             waiting += [x for x in (*function.args, *function.keywords.values()) if callable(x)]
             function = function.func
-        if not isinstance(function, (FunctionType, MethodType, type)) and isinstance(
-                getattr(type(function), "__call__", None), FunctionType):
-            function = type(function).__call__  # an object that is called
+        if not isinstance(function, (FunctionType, MethodType, type)) and callable(function):
+            call = type(function).__call__  # an object that is called
+            function = call if isinstance(call, FunctionType) else function
         if isinstance(function, MethodType):
             function = function.__func__
         code = getattr(function, "__code__", None)

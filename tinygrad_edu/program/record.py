@@ -328,8 +328,8 @@ class Recording:
         if type(value) is slice:
             for x in (value.start, value.stop, value.step):
                 if type(x) is Tensor or type(x) is Traced:
-                    raise TraceError(f"jit: a slice from {value.start} to {value.stop} is bounded by a value that depends on the "
-                                     "arguments, so the shape would be that of this run only. Pass the bound as an integer "
+                    raise TraceError(f"jit: a slice from {value.start} to {value.stop} is bounded by a value that depends on "
+                                     "the arguments, so the shape would be that of this run only. Pass the bound as an integer "
                                      "argument, or take entries by np.where(np.arange(n) < bound, x, 0).")
         return value
 
