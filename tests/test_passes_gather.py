@@ -11,20 +11,12 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.containers import flatten
 from tinygrad_edu.program import Line, Name, Program
-from tinygrad_edu.program.gather import (
-    ADD_AT,
-    COPY,
-    PLACE,
-    batch_alike,
-    copied_weights,
-    flat_products,
-    gather_puts,
-    join_products,
-    known_first,
-    place_products,
-    whole_again,
-)
+from tinygrad_edu.program.alike import batch_alike, whole_again
+from tinygrad_edu.program.known import known_first, place_products
+from tinygrad_edu.program.places import ADD_AT, COPY, PLACE
+from tinygrad_edu.program.products import copied_weights, flat_products, join_products
 from tinygrad_edu.program.program import Input
+from tinygrad_edu.program.puts import gather_puts
 from tinygrad_edu.rules.indexing import getitem
 from tinygrad_edu.rules.pointwise import add, exp, multiply, sin
 from tinygrad_edu.rules.products import matmul

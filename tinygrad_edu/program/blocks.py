@@ -17,7 +17,7 @@ from numpy import ndarray
 from .algebra import is_entrywise
 from .expand import GATE, ufunc_of
 from .fuse import BLOCKED, PART, Region, body, crosses, cut, is_total, reduced_axes
-from .gather import PLACE
+from .places import PLACE
 from .program import Line, Name, Program
 
 Emitter = Any  # emit.Emitter, which imports this file

@@ -15,24 +15,18 @@ from ..containers import flatten, opened, structure
 from ..tensor import Tensor
 from . import passes
 from .algebra import simplify, spread_late, sums_as_products
+from .alike import batch_alike, whole_again
 from .collect import collect
 from .contract import contract
 from .donate import flattened
 from .emit import Code, Emitter, instantiate
 from .expand import expand
 from .fuse import fuse
-from .gather import (
-    batch_alike,
-    copied_weights,
-    flat_products,
-    gather_puts,
-    join_products,
-    known_first,
-    place_products,
-    whole_again,
-)
+from .known import known_first, place_products
 from .pooling import pool_first
+from .products import copied_weights, flat_products, join_products
 from .program import Name, Program
+from .puts import gather_puts
 from .record import Recorded
 from .scalars import scalar_code
 from .scale import scale_early

@@ -18,7 +18,7 @@ from ..calculus import flatten
 from ..errors import TraceError
 from ..tensor import Primitive
 from .algebra import dtypes_of, is_entrywise, shapes_of, uses_of
-from .gather import COPY
+from .places import COPY
 from .program import Line, Name, Program
 
 # the operands, each flattened, one after the other

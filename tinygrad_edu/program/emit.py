@@ -24,7 +24,7 @@ from .blocks import aligned, bits_of, choice, chosen, in_blocks, inner_lines, pa
 from .donate import FLAT
 from .expand import LESS_ONE, PICK, ufunc_of
 from .fuse import BLOCKED, PART
-from .gather import ADD_AT, COPY, PLACE
+from .places import ADD_AT, COPY, PLACE
 from .program import Line, Name, Program, names_in
 from .workers import in_threads
 

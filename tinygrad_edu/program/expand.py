@@ -103,6 +103,8 @@ def reduction(ufunc: np.ufunc) -> Primitive:
     return _REDUCTIONS[ufunc]
 
 
+ADD_REDUCE = reduction(np.add)
+
 # ---------------------------------------------------------------- what NumPy has no ufunc for, in the printed code
 
 # g where the gate is open, 0 elsewhere; x[rows, index]; x with 1 taken from x[rows, index]
@@ -262,4 +264,4 @@ def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Na
     return [*writer.lines[:-1], replace(last, name=line.name, named=line.named)]
 
 
-__all__ = ["EXPANSIONS", "GATE", "LESS_ONE", "PICK", "expand", "products", "reduction", "ufunc_of"]
+__all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "PICK", "expand", "products", "reduction", "ufunc_of"]

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from .algebra import ADD, shapes_of, with_lines
-from .expand import GATE, ufunc_of
-from .gather import ADD_REDUCE, Namer
+from .expand import ADD_REDUCE, GATE, ufunc_of
 from .passes import drop_unused
+from .places import Namer
 from .program import Line, Name, Program, names_in
 
 _MAXIMUM, _GREATER = "maximum", "greater"
