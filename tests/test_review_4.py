@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,11 @@ def test_the_gradient_of_a_median_that_is_nan_is_nan(function: Any) -> None:
 
 def test_scatter_add_into_integers_loses_no_fractions() -> None:
     assert tg.scatter_add([0, 0, 0], 0, [1, 1], np.array([0.5, 0.25])).tolist() == [0.0, 0.75, 0.0]
-    assert tg.scatter_add(np.zeros(2, np.float32), 0, [1], np.array([0.5])).dtype == np.float32
+    for added in ([0.5], [2]):
+        assert tg.scatter_add(np.zeros(2, np.float32), 0, [1], np.array(added)).dtype == np.float32
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the complex step loses nothing
+        assert tg.check_gradients(lambda x: (tg.scatter_add(tg.zeros(2), 0, [0, 0], x) ** 2).sum(), [1.0, 2.0]).ok
 
 
 def test_pooling_refuses_windows_that_see_padding_alone() -> None:

@@ -42,8 +42,8 @@ def _as_used(t: Tensor, node: Tensor) -> Tensor:
     versions: list[Tensor] = [] if history is None else history.versions
     place = bisect_left(versions, node.id, key=_by_id)
     if not place:
-        name = name_of(t, variable_names(), f"a value of shape {t.shape}")
+        name = name_of(t, variable_names(), "A")
         assert node.op is not None
-        raise StaleError(f"backward: {name} was assigned into ({name}[...] = ...) after {node.op.name} recorded it, and the "
-                         f"earlier value is gone. Write {name} = tg.assign({name}, index, values) there.")
+        raise StaleError(f"backward: {name} {t.shape} was assigned into ({name}[...] = ...) after {node.op.name} recorded it, and "
+                         f"the earlier value is gone. Write {name} = tg.assign({name}, index, values) there.")
     return versions[place - 1]

@@ -160,7 +160,7 @@ def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Any:
     added = as_array(_source(src, chosen.shape, "scatter_add"))
     if added.shape != chosen.shape:
         added = broadcast_to(added, chosen.shape)
-    if type(added) is not Tensor and x.dtype.kind == "f":  # as np.add.at: x keeps its type
+    if type(added) is not Tensor and x.dtype.kind == "f" and added.dtype.kind != "c":  # as np.add.at: x keeps its type
         added = added.astype(x.dtype)
     return x + indexing.scatter(added, index=places, shape=tuple(x.shape))
 
