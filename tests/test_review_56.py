@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,3 +99,22 @@ def test_load_into_a_model_says_how(tmp_path):
     tg.save(tmp_path / "w.npz", tg.nn.Linear(2, 1, rng=0))
     with pytest.raises(TypeError, match=r"model\.load_state_dict\(tg\.load\(path\)\)"):
         tg.load(tmp_path / "w.npz", tg.nn.Linear(2, 1, rng=0))
+
+
+def test_zeros_of_either_sign_are_different_settings() -> None:
+    f = tg.jit(lambda v, y: v * np.copysign(1, y), static_argnums=1)
+    for y in (0.0, -0.0, 0.0, -0.0):
+        assert f(np.ones(1), y)[0] == np.copysign(1, y)
+
+
+@pytest.mark.parametrize("settings", [{"static_argnums": -1}, {"static_argnums": ("v",)}, {"cache_size": 0}])
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        tg.jit(lambda v: v, **settings)
+
+
+def test_permutations_are_drawn() -> None:
+    f = tg.jit(lambda v, rng: v[rng.permutation(5)] * 2.0)
+    compiled, eager = np.random.default_rng(0), np.random.default_rng(0)
+    for _ in range(3):
+        np.testing.assert_array_equal(f(np.arange(5.0), compiled), 2.0 * np.arange(5.0)[eager.permutation(5)])

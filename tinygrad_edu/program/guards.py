@@ -262,6 +262,7 @@ def unchanged(guards: Iterable[Guard]) -> bool:
         if type(was) is Kept:
             if not was.unchanged(now):
                 return False
-        elif now is not was and (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was):
+        elif now is not was and (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was
+                                 or (isinstance(was, (float, tuple)) and repr(now) != repr(was))):  # 0.0 == -0.0
             return False
     return True

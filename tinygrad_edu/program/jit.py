@@ -52,6 +52,11 @@ class Jit:
         functools.update_wrapper(self, f, updated=())
         self.f = f
         self.static = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+        for i in self.static:
+            if type(i) is not int or i < 0:
+                raise ValueError(f"jit: static_argnums={static_argnums!r}: give positions of arguments, 0 for the first.")
+        if type(cache_size) is not int or cache_size < 1:
+            raise ValueError(f"jit: cache_size={cache_size!r} must be a number of signatures to keep, 1 at least.")
         self.donate = (donate,) if isinstance(donate, (int, str)) else tuple(donate)
         if threads is not None and (type(threads) is not int or threads < 1):
             raise ValueError(f"jit: threads={threads!r} must be a number of threads, 1 for no other than the caller's.")
@@ -116,7 +121,7 @@ class Jit:
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            key = (*[("static", type(x), x) if i in self.static else describe(x) for i, x in enumerate(args)],
+            key = (*[("static", type(x), x, _sign(x)) if i in self.static else describe(x) for i, x in enumerate(args)],
                    *[(name, describe(x)) for name, x in kwargs.items()])
             hash(key)
         except TypeError as error:
@@ -227,6 +232,11 @@ class Jit:
             self.latest = _miss
 
 
+def _sign(x: Any) -> str:
+    """What tells 0.0 and -0.0 apart, which are equal."""
+    return repr(x) if isinstance(x, (float, tuple)) else ""
+
+
 def _miss(args: tuple[Any, ...]) -> Any:
     return MISS
 
@@ -296,7 +306,10 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
             return False
         if static or not (is_dynamic(x) or kind in (tuple, list, dict)):
             was = hold(x)
-            checks.append(f"if {name} is not {was} and (type({name}) is not {hold(kind)} or {name} != {was}): return MISS")
+            same = f"type({name}) is not {hold(kind)} or {name} != {was}"
+            if isinstance(x, (float, tuple)):
+                same += f" or repr({name}) != {repr(x)!r}"  # 0.0 == -0.0
+            checks.append(f"if {name} is not {was} and ({same}): return MISS")
         elif kind is ndarray and x.dtype.isnative:
             checks.append(f"if type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not "
                           f"{hold(x.dtype)}: return MISS")

@@ -45,7 +45,7 @@ def _drawing(name: str) -> Callable[..., Any]:
     drawn = Primitive(name, lambda generator, *args, **kwargs: getattr(generator, name)(*args, **kwargs), kind="draw")
 
     def draw(self: Draws, *args: Any, **kwargs: Any) -> Any:
-        value = getattr(np.random.Generator, name)(self, *args, **kwargs)
+        value = getattr(np.random.Generator(self.bit_generator), name)(*args, **kwargs)  # permutation calls shuffle
         made = traced(value, (drawn, (self, *args), kwargs))
         self.lines.append(made)
         return made
