@@ -44,6 +44,6 @@ def _as_used(t: Tensor, node: Tensor) -> Tensor:
     if not place:
         name = name_of(t, variable_names(), "A")
         assert node.op is not None
-        raise StaleError(f"backward: {name} {t.shape} was assigned into ({name}[...] = ...) after {node.op.name} recorded it, and "
-                         f"the earlier value is gone. Write {name} = tg.assign({name}, index, values) there.")
+        raise StaleError(f"backward: {name} {t.shape} was assigned into ({name}[...] = ...) after {node.op.name} recorded it, "
+                         f"and the earlier value is gone. Write {name} = tg.assign({name}, index, values) there.")
     return versions[place - 1]
