@@ -9,28 +9,27 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from ..rules import TABLE
-from ..rules.indexing import is_basic
 from .algebra import dtypes_of, shapes_of, uses_of
-from .big_products import OneThreadEach, SplitProduct, way_to_split, worth_splitting
-from .blocks import aligned, bits_of, choice, chosen, in_blocks, inner_lines, part_writes_over, write_region
+from .big_products import OneThreadEach, SplitProduct, worth_splitting
+from .blocks import aligned, in_blocks, inner_lines, write_region
 from .donate import FLAT
-from .expand import LESS_ONE, PICK, ufunc_of
+from .expand import ufunc_of
 from .fuse import BLOCKED, PART
-from .places import ADD_AT, COPY, PLACE
+from .lifetimes import Lifetimes, may_view, updates_last
+from .places import PLACE
 from .program import Line, Name, Program, names_in
 from .workers import in_threads
+from .writers import WRITERS, OtherShapeError, of_shape, shape_text, write_reduction, write_ufunc
 
 ALIGNMENT = 64  # bytes; what vector instructions like
-INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "less": "<", "greater_equal": ">=",
-         "less_equal": "<=", "equal": "==", "not_equal": "!="}
 
 
 @dataclass
@@ -50,11 +49,11 @@ class Code:
     stateless: bool = False  # whether one step serves any number of threads at once
 
 
-class Emitter:
+class Emitter(Lifetimes):
     """One program on its way to source."""
 
     def __init__(self, program: Program, plan_memory: bool = True, copy: bool = True, threads: int = 1) -> None:
-        self.program = program = _updates_last(program)
+        self.program = program = updates_last(program)
         self.plan_memory, self.copy, self.threads = plan_memory, copy, threads
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
@@ -89,157 +88,6 @@ class Emitter:
         self._roots()
         self._lifetimes()
 
-    # -- what shares memory with what, and for how long
-
-    def _roots(self) -> None:
-        """For every value the one whose memory it is a view of."""
-        self.root: dict[str, str] = {str(x.name): str(x.name) for x in self.program.inputs}
-        self.root |= {str(name): str(name) for name in self.program.constants}
-        self.root |= {str(flat.name): str(flat.name) for flat in self.program.flats}
-        self.root |= {name: str(flat.name) for name, flat in self.flat_of.items()}
-        self.lies_in: dict[str, set[str]] = {}  # value -> all memory it may be a view of, where that is not its root alone
-        self.contiguous = {str(x.name): str(x.name) in self.owned for x in self.program.inputs}
-        self.contiguous |= {str(name): bool(value.flags.c_contiguous) for name, value in self.program.constants.items()}
-        for line in self.program.lines:
-            name = str(line.name)
-            source = line.operands[0] if line.operands and isinstance(line.operands[0], Name) else None
-            viewed = source is not None and self._is_view(line)
-            self.root[name] = self.root[source] if viewed and source is not None else name
-            self.contiguous[name] = not viewed or (line.op.name == "reshape")
-            self._lies_in(line)
-
-    def _lies_in(self, line: Line) -> None:
-        """Note all memory that a value may be a view of: a reshape makes a copy or a view, a user's function anything."""
-        found = {self.root[str(line.name)]}
-        source = line.operands[0] if line.operands else None
-        if line.op.name in ("reshape", "getitem") and isinstance(source, Name) and line.shape:
-            found |= self.lies_in.get(source, {self.root[source]})
-        elif found == {str(line.name)}:
-            if _may_view(line):
-                for x in line.uses():
-                    if self.shapes[x]:
-                        found |= self.lies_in.get(x, {self.root[x]})
-        else:
-            found |= self.lies_in.get(source, found)  # type: ignore[arg-type]
-        if len(found) > 1 or found != {self.root[str(line.name)]}:
-            self.lies_in[str(line.name)] = found
-
-    def _read(self, name: str, i: int, last: dict[str, int]) -> None:
-        """A value is read at line i, and with it whatever memory it lies in."""
-        for root in self.lies_in.get(name, ()) or (self.root[name],):
-            last[root] = i
-
-    def _is_view(self, line: Line) -> bool:
-        op, source = line.op.name, line.operands[0]
-        if not line.shape:
-            return False
-        if op in ("transpose", "identity"):
-            return True
-        if op == "getitem":
-            return is_basic(line.params["index"])
-        if op == "reshape":
-            return self.contiguous[source]
-        return op == "broadcast_to" and self.shapes[source] != ()
-
-    def _lifetimes(self) -> None:
-        self.last: dict[str, int] = {}
-        for i, line in enumerate(self.program.lines):
-            for name in line.uses():
-                self._read(name, i, self.last)
-        end = len(self.program.lines)
-        for name in self.results:
-            self._read(name, end, self.last)
-        for update in self.program.updates:
-            self._read(update.value, end, self.last)
-        self.returned_roots = {self.root[name] for name in self.results} if self.copy else set()
-        self._updates_in_place()
-        self.preplaced: dict[str, tuple[str, int]] = {}  # value -> (flat memory, where in it)
-        for line in self.program.lines:
-            if line.op is FLAT or (line.op is PLACE and str(line.name) not in self.returned_roots):
-                start = 0
-                for k, x in enumerate(line.operands):
-                    x = self._same_memory(x) if line.op is FLAT else x
-                    own = x in self.line_of and self.root[x] == x and x not in self.preplaced and self.shapes[x] != ()
-                    if own and x not in self.returned_roots and (line.op is FLAT or self._fits(x, line, k)):
-                        for part in self._written(x):
-                            self.preplaced[part] = (str(line.name), start if line.op is FLAT else k)
-                            self.last[part] = max(self.last.get(part, 0), self.last.get(str(line.name), 0))
-                        self.last[str(line.name)] = self.last[str(x)]
-                    start += math.prod(self.shapes[x])
-
-    def _same_memory(self, x: Name) -> Name:
-        """A value whose entries lie in the same order: a row for the column that is its transpose."""
-        while x in self.line_of and self.line_of[x].op.name in ("transpose", "reshape") and self.root[x] != x:
-            line = self.line_of[x]
-            source = line.operands[0]
-            if line.op.name == "transpose" and not (len(line.shape) == 2 and 1 in line.shape):
-                break
-            if source not in self.line_of or self.shapes[source] == ():
-                break
-            x = source
-        return x
-
-    def _written(self, x: str) -> list[str]:
-        """A value, and what it is made of by adding to a part of it in place."""
-        found = [str(x)]
-        while self.line_of[found[-1]].op is ADD_AT:
-            base = self.line_of[found[-1]].operands[0]
-            if base not in self.line_of or self.root[base] != base or self.uses.get(base) != 1 or base in self.preplaced or (
-                    ufunc_of(self.line_of[base].op) is None and self.line_of[base].op is not ADD_AT):
-                break
-            found.append(str(base))
-        return found
-
-    def _fits(self, x: Name, line: Line, k: int) -> bool:
-        """Whether an operation can write its result into a part of a larger array: products need rows without gaps."""
-        if self.line_of[x].op.name != "matmul":
-            return (ufunc_of(self.line_of[x].op) is not None or self.line_of[x].op.name.endswith(".reduce")
-                    or self.line_of[x].op is ADD_AT or (self.line_of[x].op is PLACE and line.op is PLACE))
-        return type(line.params["indices"][k]) is int
-
-    def _updates_in_place(self) -> None:
-        """Which new values can be written over the old ones by the very line that makes them."""
-        reads: dict[str, int] = {}
-        index = {str(line.name): i for i, line in enumerate(self.program.lines)}
-        for i, line in enumerate(self.program.lines):
-            for name in line.uses():
-                self._read(name, i, reads)
-        for name in self.results - self.owned:  # old values that are returned
-            self._read(name, len(self.program.lines), reads)
-        self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
-        self.moved: list[Any] = []  # the updates that take a copy at the end
-        for update in self.program.updates:
-            value, target = str(update.value), str(update.target)
-            made = self.line_of.get(value)
-            plain = made is not None and self.root[value] == value and ufunc_of(made.op) is not None and not made.params
-            if made is not None and made.op is PART:
-                plain = part_writes_over(self, made, target)
-                index[value] = index[str(made.operands[0])]
-            last_read = reads.get(self.root[target], -1)
-            if plain and self.shapes[value] and value not in self.over and last_read <= index[value] and (
-                    self.shapes[value] == self.shapes[target]) and self._is_whole(target):
-                self.over[value] = target
-                self._lend(value, target, reads.get(self.root[target], -1), index)
-            else:
-                self.moved.append(update)
-
-    def _lend(self, value: str, target: str, read: int, index: Mapping[str, int]) -> None:
-        """What a new value is made of is written over the old one too, if nothing reads the old one after that."""
-        while self.line_of[value].op is not PART:
-            found = [str(x) for x in self.line_of[value].operands if isinstance(x, Name) and x in self.line_of
-                     and self.uses.get(x) == 1 and self.shapes[x] == self.shapes[target] and self.dtypes[x] == self.dtypes[
-                     target] and self.root[x] == x and index[x] >= read and x not in self.over
-                     and ufunc_of(self.line_of[x].op) is not None and not self.line_of[x].params]
-            if not found:
-                return
-            value = min(found, key=lambda x: index[x])
-            self.over[value] = target
-
-    def _is_whole(self, target: str) -> bool:
-        """Whether nothing else lies in the memory of a target, so that what reads that memory reads the target."""
-        return self.root[target] == target or len(self.flat_of[target].members) == 1 or not any(
-            self.flat_of[target] is self.flat_of.get(str(u.target)) and str(u.target) != target for u in self.program.updates)
-
     # -- memory
 
     def _place(self, line: Line, i: int, dying: Sequence[str]) -> str | None:
@@ -255,7 +103,7 @@ class Emitter:
                 self.prologue.append(f"{name} = {whole}[{self._index(self.line_of[whole].params['indices'][start])}]")
                 return name
             size = math.prod(line.shape)
-            self.prologue.append(f"{name} = {whole}[{start}:{start + size}].reshape({_shape_text(line.shape)})")
+            self.prologue.append(f"{name} = {whole}[{start}:{start + size}].reshape({shape_text(line.shape)})")
             return name
         if not self.plan_memory or name in self.returned_roots or not line.shape:
             return None
@@ -287,7 +135,7 @@ class Emitter:
         self.slot[name] = slot
         self.ending.setdefault(max(self.last.get(name, -1), self.at), []).append(name)
         self.placed[name] = slot
-        dtype, shape = np.dtype(line.dtype).name, _shape_text(line.shape)
+        dtype, shape = np.dtype(line.dtype).name, shape_text(line.shape)
         self.prologue.append(f"{name} = memory({slot}, {shape}, {self._np(dtype)})")
         return name
 
@@ -340,17 +188,17 @@ class Emitter:
     def _own_inputs(self) -> None:
         """Inputs that are updated in place live here; what is given in their stead is copied in."""
         for flat in self.program.flats:
-            self.prologue.append(f"{flat.name} = aligned({_shape_text(self.shapes[flat.name])}, "
+            self.prologue.append(f"{flat.name} = aligned({shape_text(self.shapes[flat.name])}, "
                                  f"{self._np(np.dtype(flat.dtype).name)})")
             self.static.add(str(flat.name))
             start = 0
             for name in flat.members:
                 size = math.prod(self.shapes[name])
-                self.prologue.append(f"{name} = {flat.name}[{start}:{start + size}].reshape({_shape_text(self.shapes[name])})")
+                self.prologue.append(f"{name} = {flat.name}[{start}:{start + size}].reshape({shape_text(self.shapes[name])})")
                 start += size
         for x in self.program.inputs:
             if x.name in self.owned and x.name not in self.flat_of:
-                self.prologue.append(f"{x.name} = aligned({_shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
+                self.prologue.append(f"{x.name} = aligned({shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
             if x.name in self.owned:
                 self.static.add(str(x.name))
         own = [str(x.name) for x in self.program.inputs if x.name in self.owned]
@@ -364,7 +212,7 @@ class Emitter:
                           f"    {take_in}(({', '.join(own)}), ({', '.join(f'{x}_given' for x in own)}))"]
         for line in self.program.lines:
             if line.op is FLAT:
-                self.prologue.append(f"{line.name} = aligned({_shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
+                self.prologue.append(f"{line.name} = aligned({shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
                 self.static.add(str(line.name))
 
     def _others_apart(self, own: Sequence[str]) -> None:
@@ -555,9 +403,9 @@ class Emitter:
             return
         writer = WRITERS.get(line.op.name)
         if writer is None and ufunc_of(line.op) is not None and not line.params:
-            writer = _ufunc
+            writer = write_ufunc
         if writer is None and line.op.name.endswith(".reduce"):
-            writer = _reduce
+            writer = write_reduction
         text = writer(self, line, i) if writer is not None else None
         if text is None:
             text = self._call(line)
@@ -573,7 +421,7 @@ class Emitter:
                     and own in self.static):
                 place = f"{line.name}_part{k}"
                 part = f"{start}:{start + size}" if line.op is FLAT else self.place_of(line.params["indices"][k], line.shape)
-                shaped = f".reshape({_shape_text(self.shapes[x])})" if line.op is FLAT else ""
+                shaped = f".reshape({shape_text(self.shapes[x])})" if line.op is FLAT else ""
                 self.prologue.append(f"{place} = {line.name}[{part}]{shaped}")
                 self.body.append(f"{self._function('copyto', 'np.copyto')}({place}, {x})")
                 self.calls += 1
@@ -597,9 +445,9 @@ class Emitter:
             axes = line.params.get("axes")
             return f"{source}.T" if axes is None or tuple(axes) == (1, 0) else f"{source}.transpose({tuple(axes)!r})"
         if op == "reshape":
-            return f"{source}.reshape({_shape_text(line.shape)})"
+            return f"{source}.reshape({shape_text(line.shape)})"
         if op == "broadcast_to":
-            return f"np.broadcast_to({source}, {_shape_text(line.shape)})"
+            return f"np.broadcast_to({source}, {shape_text(line.shape)})"
         return f"{source}[{self._index(line.params['index'])}]"
 
     def _call(self, line: Line) -> str:
@@ -613,9 +461,9 @@ class Emitter:
         name = self._function(_identifier(op.name), self._held_function(op.forward))
         settings = [self._object(x) for x in line.operands]
         settings += [f"{k}={self._object(v)}" for k, v in line.params.items()]
-        if _may_view(line) and TABLE.get(op.name) is not op and line.shape:  # whose shape may depend on values
-            shaped = self._function("shaped", self._object(_shaped))
-            return f"{line.name} = {shaped}({name}({', '.join(settings)}), {_shape_text(line.shape)})"
+        if may_view(line) and TABLE.get(op.name) is not op and line.shape:  # whose shape may depend on values
+            shaped = self._function("shaped", self._object(of_shape))
+            return f"{line.name} = {shaped}({name}({', '.join(settings)}), {shape_text(line.shape)})"
         if op.name in ("class_cross_entropy", "one_hot"):
             self.check_labels([*line.operands, line.params.get("target")])
         if not line.shape:  # a number, where NumPy may give an array of no axes: a view at that
@@ -627,16 +475,6 @@ class Emitter:
         if isinstance(function, np.ufunc) and getattr(np, name, None) is function:
             return f"np.{name}"
         return self._object(function)
-
-
-class OtherShapeError(Exception):
-    """A value's shape depends on numbers, and is another this time."""
-
-
-def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
-    if np.shape(x) != shape:
-        raise OtherShapeError(f"shape {np.shape(x)} where {shape} was recorded")
-    return x
 
 
 def _take_in(own: Sequence[Any], given: Sequence[Any]) -> None:
@@ -651,21 +489,6 @@ def _as_number(x: Any) -> Any:
     return x[()] if type(x) is ndarray else x
 
 
-_VIEWS = {"eig_values", "eigh_values", "svd_values", "einsum", "flip", "getitem", "identity", "reshape", "transpose", "fold",
-          "unfold", "max_pool", "window_sum", "resample", "resample_back", "independent", "mirror", "broadcast_to"}
-
-
-def _may_view(line: Line) -> bool:
-    """Whether a call's result may share memory with an operand: of the engine's few do, of others nobody knows."""
-    op = line.op
-    if not line.shape or ufunc_of(op) is not None or op.kind == "draw" or op.name.endswith(".reduce") or op is COPY:
-        return False
-    if TABLE.get(op.name) is op:
-        return op.name in _VIEWS
-    module = str(getattr(op.forward, "__module__", ""))
-    return not module.startswith(__package__) or module.endswith(".traced")
-
-
 def _covers(line: Line) -> bool:
     """Whether the parts written into an array leave no entry out."""
     indices = line.params["indices"]
@@ -675,24 +498,6 @@ def _covers(line: Line) -> bool:
     for index in indices:
         filled[index] = True
     return bool(filled.all())
-
-
-def _updates_last(program: Program) -> Program:
-    """Lines that make new values of updated inputs, and that nothing else needs, come last: the old values are read first."""
-    last = {str(u.value) for u in program.updates}
-    if not last:
-        return program
-    needed: dict[str, list[Line]] = {}
-    for line in program.lines:
-        for name in line.uses():
-            needed.setdefault(name, []).append(line)
-    late: set[str] = set()
-    for line in reversed(program.lines):
-        if line.name in last and all(user.name in late for user in needed.get(line.name, ())) and not any(
-                line.name in names_in(out) for out in program.outputs.values()):
-            late.add(line.name)
-    return replace(program, lines=(*[x for x in program.lines if x.name not in late],
-                                   *[x for x in program.lines if x.name in late]))
 
 
 MANY_NAMES = 800
@@ -706,160 +511,6 @@ def _wrapped_names(names: Sequence[str]) -> list[str]:
 
 def _identifier(text: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in text)
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
-
-
-# ---------------------------------------------------------------- one operation each
-
-def _ufunc(e: Emitter, line: Line, i: int) -> str | None:
-    ufunc = ufunc_of(line.op)
-    assert ufunc is not None
-    operands = [e._operand(x, line) for x in line.operands]
-    if line.shape and any(isinstance(x, Name) and e.shapes[x] == line.shape for x in line.operands):
-        operands = [_without_axes(e, x, line) or text for x, text in zip(line.operands, operands, strict=True)]
-    if not line.shape and ufunc.__name__ in INFIX and any(isinstance(x, Name) for x in line.operands):
-        return f"{line.name} = {operands[0]} {INFIX[ufunc.__name__]} {operands[1]}"
-    if not line.shape and ufunc is np.negative:
-        return f"{line.name} = -{operands[0]}"
-    e.calls += 1
-    if ufunc is np.multiply and operands[0] == operands[1]:
-        ufunc, operands = np.square, operands[:1]
-    name = e._function(ufunc.__name__, f"np.{ufunc.__name__}")
-    out = e.out(line, i, line.operands)
-    if out is None:
-        return f"{line.name} = {name}({', '.join(operands)})"
-    how = f"out={out}" if ufunc in (np.maximum, np.minimum) else out
-    return f"{name}({', '.join(operands)}, {how})"
-
-
-def _without_axes(e: Emitter, x: Any, line: Line) -> str | None:
-    """An array of one entry, where it does not change the shape: NumPy takes it faster without axes."""
-    if not isinstance(x, Name) or str(x) not in e.static or e.shapes[x] in ((), line.shape) or math.prod(e.shapes[x]) != 1:
-        return None
-    name = f"{x}_number"
-    text = f"{name} = {x}.reshape(())"
-    if text not in e.prologue:
-        e.prologue.append(text)
-    return name
-
-
-def _reduce(e: Emitter, line: Line, i: int) -> str | None:
-    ufunc, _, _ = line.op.name.partition(".")
-    x, axis, keepdims = line.operands[0], line.params.get("axis"), line.params.get("keepdims", False)
-    if not isinstance(x, Name):
-        return None
-    e.calls += 1
-    name = e._function(f"{ufunc}_reduce", f"np.{ufunc}.reduce")
-    axis = axis[0] if axis is not None and len(axis) == 1 else axis
-    out = e.out(line, i)
-    if out is None:
-        kept = ", keepdims=True" if keepdims else ""
-        return f"{line.name} = {name}({x}, {axis!r}{kept})"
-    kept = ", True" if keepdims else ""
-    return f"{name}({x}, {axis!r}, None, {out}{kept})"
-
-
-def _matmul(e: Emitter, line: Line, i: int) -> str | None:
-    a, b = line.operands
-    if not isinstance(a, Name) or not isinstance(b, Name) or (not line.shape and len(e.shapes[a]) > 1):
-        return None
-    same = e.dtypes[a] == e.dtypes[b] == np.dtype(line.dtype) and np.dtype(line.dtype).kind == "f"
-    e.calls += 1
-    flat = len(e.shapes[a]) <= 2 and len(e.shapes[b]) <= 2
-    name = e._function("dot", "np.dot") if flat else e._function("matmul", "np.matmul")
-    out = e.out(line, i) if same and line.shape else None
-    way = way_to_split(e.shapes[a], e.shapes[b], line.dtype) if out is not None and e.split else None
-    if way is not None:
-        shape = (*e.shapes[a], e.shapes[b][1])
-        split = e._function(f"dot_{'_'.join(map(str, shape))}",
-                            f"SplitProduct({way!r}, *{shape}, {e._np(np.dtype(line.dtype).name)})")
-        return f"{split}({a}, {b}, {out})"
-    return f"{line.name} = {name}({a}, {b})" if out is None else f"{name}({a}, {b}, {out})"
-
-
-def _choose(e: Emitter, line: Line, i: int) -> str | None:
-    """g where a gate is open and zero elsewhere, or one of two numbers: exactly, also for infinities, by their bits."""
-    found = chosen(e, line)
-    if found is None or not line.shape:
-        return None
-    gate = not isinstance(found[2], Name) and found[2] == 0
-    if not gate and math.prod(line.shape) < 2048:
-        return None  # np.where takes several nanoseconds an entry, but is a single call
-    out = e.out(line, i, (found[1],) if gate else ())
-    fresh = "" if out is not None else f"{line.name} = {e._function('empty', 'np.empty')}({_shape_text(line.shape)}, " \
-        f"{e._np(np.dtype(line.dtype).name)}); "
-    calls = choice(e, line, found, lambda x: bits_of(e, str(x)), lambda x: e._operand(x, line), bits_of(e, str(line.name)))
-    e.calls += len(calls)
-    return fresh + "; ".join(calls)
-
-
-def _less_one(e: Emitter, line: Line, i: int) -> str | None:
-    x, index = line.operands
-    e.calls += 2
-    e.check_labels([index])
-    rows = e._function(f"rows{line.shape[0]}", f"np.arange({line.shape[0]})")
-    out = e.out(line, i, (x,))
-    if out is None:
-        first = f"{line.name} = {x}.copy()"
-    else:
-        over = e.prologue and e.prologue[-1] == f"{out} = {x}"
-        first = "" if over else f"{e._function('copyto', 'np.copyto')}({out}, {x})"
-    return "; ".join(part for part in (first, f"{line.name}[{rows}, {index}] -= 1") if part)
-
-
-def _pick(e: Emitter, line: Line, i: int) -> str | None:
-    x, index = line.operands
-    e.calls += 1
-    e.check_labels([index])
-    rows = e._function(f"rows{line.shape[0]}", f"np.arange({line.shape[0]})")
-    return f"{line.name} = {x}[{rows}, {index}]"
-
-
-def _reshape(e: Emitter, line: Line, i: int) -> str | None:
-    x = line.operands[0]
-    return f"{line.name} = {x}.reshape({_shape_text(line.shape)})" if isinstance(x, Name) and line.shape else None
-
-
-def _getitem(e: Emitter, line: Line, i: int) -> str | None:
-    number = "[()]" if not line.shape else ""
-    if any(e.dtypes[name] == np.bool_ for name in names_in(line.params["index"])):
-        shaped = e._function("shaped", e._object(_shaped))
-        return f"{line.name} = {shaped}({line.operands[0]}[{e._index(line.params['index'])}], {_shape_text(line.shape)})"
-    return f"{line.name} = {line.operands[0]}[{e._index(line.params['index'])}]{number}"
-
-
-def _add_at(e: Emitter, line: Line, i: int) -> str | None:
-    x, value = line.operands
-    if not isinstance(x, Name):
-        return None
-    e.calls += 1
-    out = e.out(line, i, (x,))
-    if out is None:
-        return f"{line.name} = {x}.copy(); {line.name}[{e._index(line.params['index'])}] += {value}"
-    same = str(line.name) in e.preplaced and e.preplaced.get(str(x)) == e.preplaced[str(line.name)]
-    over = same or (bool(e.prologue) and e.prologue[-1] == f"{out} = {x}")
-    part = f"{out}_part"
-    e.prologue.append(f"{part} = {out}[{e.place_of(line.params['index'], line.shape)}]")
-    add = e._function("add", "np.add")
-    first = "" if over else f"{e._function('copyto', 'np.copyto')}({out}, {x}); "
-    return f"{first}{add}({part}, {value}, {part})"
-
-
-def _copy(e: Emitter, line: Line, i: int) -> str | None:
-    out = e.out(line, i)
-    e.calls += 1
-    if out is None:
-        return f"{line.name} = {line.operands[0]}.copy()"
-    return f"{e._function('copyto', 'np.copyto')}({out}, {line.operands[0]})"
-
-
-WRITERS: Mapping[str, Callable[[Emitter, Line, int], str | None]] = {
-    "gate": _choose, "where": _choose, "matmul": _matmul, ADD_AT.name: _add_at, COPY.name: _copy,
-    LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
-}
 
 
 class Memory:
@@ -894,4 +545,4 @@ def run_text(text: str, name: str, space: dict[str, Any]) -> dict[str, Any]:
     return space
 
 
-__all__ = ["Code", "Emitter", "Memory", "instantiate", "run_text"]
+__all__ = ["Code", "Emitter", "Memory", "OtherShapeError", "instantiate", "run_text"]
