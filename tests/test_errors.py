@@ -271,8 +271,8 @@ IN_PLACE: dict[str, Row] = {
            "x = x + tg.assign(zeros, index, values), or pick with x[index] and add."),
     "item": (lambda: t.__setitem__(0, 1.0), InPlaceError,
              "t[...] = ...: t is a leaf whose gradient is wanted, and it would stand for another value than the one you made. "
-             "To fill it, make it a constant, t = tg.zeros((3,)); to go on with a changed copy, write t = t.copy() first, or t = "
-             "tg.assign(t, index, values); to change a parameter, write it under tg.no_grad()."),
+             "To fill it, make it a constant, t = tg.zeros((3,)); to go on with a changed copy, write t = t.copy() first, or "
+             "t = tg.assign(t, index, values); to change a parameter, write it under tg.no_grad()."),
     "item-of-a-view": (lambda: t[:2].__setitem__(0, 1.0), InPlaceError,
                        "t[...] = ...: t was taken from t, which NumPy would change too. Assign into that one, with one index "
                        "(A[i, j] = ..., not A[i][j] = ...), or write t = t.copy() first."),

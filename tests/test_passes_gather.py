@@ -240,7 +240,7 @@ STEPS = 4
     (lambda x: sum(np.sum(np.tanh(x[t])) for t in range(STEPS)), [(4, 0)]),
     (lambda x: sum(np.sum(np.tanh(x[t])) for t in range(STEPS)), [(4, 1)]),
     (lambda x: sum(np.sum(np.tanh(x[t] * 2.0 ** t)) for t in range(STEPS)), [(4, 3)]),
-], ids=str)
+], ids=lambda value: str(value) if isinstance(value, list) else "loop")
 def test_alike_in_a_loop(f: Callable[..., Any], args: Any) -> None:
     arrays = [rng.normal(size=shape) for shape in args]
     compare(f, *arrays, without=("batch_alike",))
