@@ -99,6 +99,12 @@ def test_new_values_are_returned_too() -> None:
     assert not np.shares_memory(first, part) and not np.shares_memory(first, again)
 
 
+def test_new_values_that_are_summed() -> None:
+    steps(lambda p, x: (lambda new: (new, np.sum(new)))(np.sin(p) * np.cos(x)), (P,), ("p",), Q)
+    steps(lambda p, x: (lambda new: (new, np.sum(new * new)))(np.sin(p) * np.cos(x)), (P,), ("p",), Q)
+    steps(lambda p, q: (lambda new: (new, np.sin(new) * q, np.sum(new)))(np.sin(p) * np.cos(q)), (P, Q), ("p", "q"))
+
+
 def test_the_caller_swaps_what_was_returned() -> None:
     f = lambda p, q: (np.sin(p) + 1, np.cos(q) * 3)  # noqa: E731
     step = tg.jit(f, donate=("p", "q"))

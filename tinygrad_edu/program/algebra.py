@@ -42,7 +42,7 @@ def dtypes_of(program: Program) -> dict[str, Any]:
 
 
 def uses_of(program: Program) -> dict[str, int]:
-    """How often every value is read, results included."""
+    """How often every value is read, results and updates included."""
     counts: dict[str, int] = {}
     for line in program.lines:
         for name in line.uses():
@@ -50,6 +50,8 @@ def uses_of(program: Program) -> dict[str, int]:
     for out in program.outputs.values():
         for name in names_in(out):
             counts[name] = counts.get(name, 0) + 1
+    for update in program.updates:
+        counts[update.value] = counts.get(update.value, 0) + 1
     return counts
 
 
@@ -267,6 +269,7 @@ def sums_as_products(program: Program) -> Program:
         return ones[key]
 
     lines: list[Line] = []
+    absorbed: set[str] = set()  # products that only their sum was made of
     for line in program.lines:
         x = line.operands[0] if line.op.name == "add.reduce" else None
         if not isinstance(x, Name) or np.dtype(line.dtype) not in LONGEST_SUM or dtypes[x] != line.dtype:
@@ -300,6 +303,7 @@ def sums_as_products(program: Program) -> Program:
             if inner.op is MULTIPLY and uses[x] == 1 and all(
                     isinstance(y, Name) and shapes[y] == shape and dtypes[y] == line.dtype for y in inner.operands):
                 a, b = inner.operands
+                absorbed.add(str(x))
             flat = []
             for y in (a, b):
                 if y is None:
@@ -314,6 +318,7 @@ def sums_as_products(program: Program) -> Program:
             lines.append(line)
             continue
         lines.append(replace(line, op=matmul, operands=operands, params={}))
+    lines = [line for line in lines if str(line.name) not in absorbed]
     return replace(with_lines(program, lines), constants=constants, derived=program.derived | {str(n) for n in ones.values()})
 
 
