@@ -540,6 +540,7 @@ def test_many_layers_are_told_in_short() -> None:
 @pytest.fixture
 def pyplot() -> Any:
     plt = pytest.importorskip("matplotlib.pyplot")
+    plt.close("all")  # of tests that ran before in this process
     yield plt
     plt.close("all")
 
