@@ -70,7 +70,7 @@ def _stacked_svd(a: Any) -> Any:
 
 
 def _stacked_eig(a: Any) -> Any:
-    w, v = np.linalg.eig(a)
+    w, v = (x.real for x in np.linalg.eig(a))
     return np.concatenate([w[..., None, :], v], -2)
 
 
@@ -103,7 +103,7 @@ def _samples() -> Iterator[Sample]:
         yield Sample("cofactors", label, (a,), numpy=_by_minors if shape[-1] else np.array)
         yield Sample("cofactor_slope", label, (draw("slope", shape), a), numpy=_cofactor_slope)
         yield Sample("one_over_det", label, (a,), numpy=lambda a: np.linalg.det(np.linalg.inv(a)))
-        yield Sample("det", label, (a,), numpy=lambda a: np.prod(np.linalg.eigvals(a), -1))
+        yield Sample("det", label, (a,), numpy=lambda a: np.prod(np.linalg.eigvals(a), -1).real)
         yield Sample("det_sign", label, (a,), numpy=lambda a: np.sign(np.linalg.det(a)))
         yield Sample("logabsdet", label, (a,), numpy=lambda a: np.log(np.abs(np.linalg.det(a))))
         p = positive("positive", shape)

@@ -135,6 +135,8 @@ def \0eigh\0(A, UPLO="L"):
 def \0eig\0(A):
     """The eigenvalues in the first row, the eigenvectors as columns below; all must be real."""
     w, V = np.linalg.eig(A)
+    if w.dtype.kind == "c" and not np.any(w.imag):
+        w, V = w.real.copy(), V.real.copy()
     assert w.dtype.kind == "f", "the matrix has complex eigenvalues"
     return np.concatenate([w[..., None, :], V], -2)
 ''',
