@@ -58,7 +58,18 @@ def _linear(x: Any, weight_t: Any, bias: Any) -> Any:
 
 # ---------------------------------------------------------------- whole sequences
 
-class _Recurrent(Module):
+class _Drawn(Module):
+    """What sequences and single steps share: all weights are drawn within 1/√(hidden size), as PyTorch does."""
+
+    hidden_size: int
+
+    def _draw(self, rng: np.random.Generator) -> None:
+        bound = 1 / math.sqrt(self.hidden_size)
+        for _, held in self._held()[0]:
+            redraw(held, init.uniform(held.shape, -bound, bound, rng))
+
+
+class _Recurrent(_Drawn):
     _gates: int
     _states: int
     _step: Any
@@ -90,11 +101,6 @@ class _Recurrent(Module):
 
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
-
-    def _draw(self, rng: np.random.Generator) -> None:
-        bound = 1 / math.sqrt(self.hidden_size)
-        for _, held in self._held()[0]:
-            redraw(held, init.uniform(held.shape, -bound, bound, rng))
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """(outputs of the last layer at all places, last states of all layers); hx are the first states, zero by default."""
@@ -255,7 +261,7 @@ def _named(nonlinearity: str, where: str) -> str:
 
 # ---------------------------------------------------------------- single steps
 
-class _Cell(Module):
+class _Cell(_Drawn):
     _gates: int
     _states: int
     _step: Any
@@ -270,11 +276,6 @@ class _Cell(Module):
         self.bias_ih = parameter(np.zeros(rows, dtype)) if bias else None
         self.bias_hh = parameter(np.zeros(rows, dtype)) if bias else None
         self._draw(generator(rng))
-
-    def _draw(self, rng: np.random.Generator) -> None:
-        bound = 1 / math.sqrt(self.hidden_size)
-        for _, held in self._held()[0]:
-            redraw(held, init.uniform(held.shape, -bound, bound, rng))
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """The next state (for LSTMCell the pair h, c) after the input x (N, input_size), from hx, by default zero."""

@@ -85,7 +85,6 @@ def optimised(program: Program, without: Iterable[str] = ()) -> Program:
 class Compiled:
     """One compiled signature of a function.
 
-    run : takes the tuple of positional arguments; gives the result, or MISS where they do not have this signature.
     step : takes the flattened arrays, and gives the tuple of flattened results. source : the code that runs.
     """
 

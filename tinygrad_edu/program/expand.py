@@ -196,10 +196,6 @@ def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _add_up(x, axis=axis, keepdims=keepdims)
 
 
-def _cross_entropy(p: Any, y: Any) -> Any:
-    return NotImplemented
-
-
 EXPANSIONS: Mapping[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid, "softplus": _softplus, "log_sigmoid": lambda x: -_softplus(-x),
     "binary_cross_entropy_with_logits": _cross_entropy_logits, "sigmoid_error": _sigmoid_error,

@@ -19,6 +19,7 @@ from numpy import ndarray
 from ..containers import flatten, is_object, leaf_paths
 from ..errors import UnsupportedError
 from ..program import Line, Name, Program
+from ..program.algebra import dtypes_of, shapes_of
 from ..program.passes import drop_unused, forward_names, share
 from ..program.trace import trace_with_arguments
 from ..rules.indexing import is_basic
@@ -31,11 +32,9 @@ from .source_passes import (
     argument_values,
     counted,
     course,
-    dtypes_of,
     examples_of,
     order_of,
     recognised,
-    shapes_of,
     signs,
     spread_late,
     with_examples,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..program import Line, Name, Program
+from ..program.algebra import dtypes_of, shapes_of
 from ..program.passes import drop_unused
 from ..program.program import renamed
 from ..rules import TABLE as PRIMITIVES
@@ -21,7 +22,7 @@ from ..rules import pointwise
 from ..tensor import Primitive
 from .reading import Reader, atoms_of
 from .simplify import RELATIONS, Atom, Product, Sum
-from .source_passes import Examples, divisors_of, dtypes_of, examples_with, shapes_of
+from .source_passes import Examples, divisors_of, examples_with
 from .write import arranged, ordered
 
 LONGEST = 4000  # lines of a program that is shortened: nobody reads more formulas

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from ..calculus import flatten
 from ..program import Line, Name, Program
+from ..program.algebra import dtypes_of, shapes_of
 from ..program.passes import fold_constants
 from ..program.program import names_in, renamed
 from ..rules import TABLE as PRIMITIVES
@@ -78,20 +79,6 @@ def _lines_for(program: Program, wanted: ndarray, op: Primitive, params: dict[st
     return [Line(const, op, (), params, wanted.shape, wanted.dtype, "backward") for const, value in program.constants.items()
             if const not in by and value.shape == wanted.shape and value.dtype == wanted.dtype
             and np.array_equal(value, wanted)]
-
-
-def shapes_of(program: Program) -> dict[str, tuple[int, ...]]:
-    """The shape of every value of a program, by name."""
-    shapes: dict[str, tuple[int, ...]] = {str(x.name): tuple(x.shape) for x in program.inputs}
-    shapes |= {str(name): np.shape(value) for name, value in program.constants.items()}
-    return shapes | {str(line.name): tuple(line.shape) for line in program.lines}
-
-
-def dtypes_of(program: Program) -> dict[str, Any]:
-    """The dtype of every value of a program, by name."""
-    dtypes: dict[str, Any] = {str(x.name): np.dtype(x.dtype) for x in program.inputs}
-    dtypes |= {str(name): value.dtype for name, value in program.constants.items()}
-    return dtypes | {str(line.name): np.dtype(line.dtype) for line in program.lines}
 
 
 def _with_names(line: Line, by: Mapping[str, Any]) -> Line:
