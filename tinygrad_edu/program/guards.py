@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -98,7 +99,7 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
             if hasattr(held, "__dict__"):
                 found += _of_object(held, read)
             if isinstance(held, (dict, list)) and len(held) <= MOST and any(_settings(held)):
-                found.append((_settings, held, _settings(held)))
+                found.append((_itself, held, Settings(held)))
     for array in captured:
         if id(array) in known:
             continue
@@ -130,6 +131,50 @@ DEEPEST = 3
 _SETTINGS = (int, float, bool, str, bytes, complex, type(None), np.generic)
 
 
+class Settings:
+    """A list or dict of settings: which objects it and what it holds held, and what they were."""
+
+    def __init__(self, held: Any) -> None:
+        self.was = _settings(held)
+        self.text = repr(self.was)
+        self.parts: list[tuple[Any, list[Any], list[type], Any]] = []
+        waiting = [(held, 0)]
+        found = 0
+        while waiting and found < MOST:
+            inner, depth = waiting.pop()
+            items = _items(inner)
+            holders = [x for x in items if isinstance(x, (dict, list, tuple)) and depth < DEEPEST and len(x) <= MOST]
+            known = {id(x) for x in holders}
+            watched = [i for i, x in enumerate(items) if isinstance(x, _SETTINGS) or id(x) in known]
+            found += len(watched) - len(holders)
+            waiting += [(x, depth + 1) for x in holders]
+            if len(watched) == len(items):
+                self.parts.append((inner, items, [], None))
+            else:
+                self.parts.append((inner, [items[i] for i in watched], [type(x) for x in items], watched))
+
+    def unchanged(self, held: Any) -> bool:
+        """Whether it holds the same settings in the same places."""
+        return all(map(_same_part, self.parts)) or self._equal(_settings(held))
+
+    def _equal(self, now: Any) -> bool:
+        return bool(now == self.was) and repr(now) == self.text
+
+
+def _items(held: Any) -> list[Any]:
+    return [*held, *held.values()] if isinstance(held, dict) else list(held)
+
+
+def _same_part(part: tuple[Any, list[Any], list[type], Any]) -> bool:
+    inner, was, kinds, watched = part
+    items = inner if type(inner) is list else _items(inner)
+    if watched is not None:  # arrays are among them, which are watched where they were taken
+        if [type(x) for x in items] != kinds:
+            return False
+        items = [items[i] for i in watched]
+    return len(items) == len(was) and all(map(operator.is_, items, was))
+
+
 class Kept:
     """An array that was captured, and what it held: all of it up to 64 KiB, of larger ones entries spread over it."""
 
@@ -153,6 +198,15 @@ def _names_read(f: Any) -> Iterator[str]:
     for _, place in _places(f, codes=True):
         if isinstance(place, CodeType):
             yield from _names(place)
+            yield from (text for text in _texts(place) if text.isidentifier())  # getattr(held, "rate", 1.0)
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _texts(constant)
+        elif isinstance(constant, str):
+            yield constant
 
 
 def _of_object(held: Any, read: set[str]) -> Iterator[Guard]:
@@ -163,7 +217,7 @@ def _of_object(held: Any, read: set[str]) -> Iterator[Guard]:
         elif name in read and type(item) in (dict, list) and len(item) <= MOST:
             yield _is_still, (held, name, item), True
             if any(_settings(item)):
-                yield _settings, item, _settings(item)
+                yield _itself, item, Settings(item)
 
 
 def _is_model(held: Any) -> bool:
@@ -257,12 +311,44 @@ def generators_around(f: Any) -> list[str]:
 
 def unchanged(guards: Iterable[Guard]) -> bool:
     """Whether everything is still where it was, and the same."""
+    return not any(differs(look(place), was) for look, place, was in guards)
+
+
+def differs(now: Any, was: Any) -> bool:
+    """Whether what is there now is anything but what was there: -0.0 is not 0.0, and 1 is not True."""
+    if isinstance(was, (Kept, Settings)):
+        return not was.unchanged(now)
+    if now is was:
+        return False
+    return (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was
+            or (isinstance(was, (float, complex, tuple)) and repr(now) != repr(was)))
+
+
+def written(guards: Iterable[Guard], hold: Callable[[Any], str]) -> list[str]:
+    """The guards as conditions that hold where something has changed; `hold` names an object for the printed code.
+
+    A condition may raise: then what it looks for is gone.
+    """
+    found = []
     for look, place, was in guards:
-        now = look(place)
-        if type(was) is Kept:
-            if not was.unchanged(now):
-                return False
-        elif now is not was and (isinstance(was, (ndarray, Tensor)) or type(now) is not type(was) or now != was
-                                 or (isinstance(was, (float, tuple)) and repr(now) != repr(was))):  # 0.0 == -0.0
-            return False
-    return True
+        if look is _cell:
+            now = f"{hold(place)}.cell_contents"
+        elif look is _in_globals:
+            now = f"{hold(place[0])}[{place[1]!r}]"
+        elif look in (_in_attributes, _is_still) and place[1].isidentifier():
+            now = f"{hold(place[0])}.{place[1]}"
+            was = place[2] if look is _is_still else was
+        elif look is _itself:
+            now = hold(place)
+        else:
+            now = f"{hold(look)}({hold(place)})"
+        if isinstance(was, (Kept, Settings)):
+            found.append(f"not {hold(was)}.unchanged({now})")
+        elif isinstance(was, _ALONE) or look is _is_still:
+            found.append(f"{now} is not {hold(was)}")
+        else:
+            found.append(f"{now} is not {hold(was)} and differs({now}, {hold(was)})")
+    return found
+
+
+_ALONE = (ndarray, Tensor, FunctionType, bool, type(None))  # the same only where it is the same object

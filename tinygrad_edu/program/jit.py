@@ -21,7 +21,7 @@ from ..tensor import Tensor, leaf
 from .compiled import PASS_NAMES, Compiled, compiled, describe
 from .donate import matched
 from .emit import OtherShapeError, run_text
-from .guards import Guard, generators_around, guards_of, unchanged
+from .guards import Guard, differs, generators_around, guards_of, unchanged, written
 from .naming import argument_names
 from .program import Name, Program
 from .record import Recorded, is_dynamic, record
@@ -344,7 +344,8 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
         lines.append(f"    {', '.join(names)}, = args")
     lines += [f"    {check}" for check in checks]
     if entry.guards:
-        lines.append("    if not unchanged(guards): return MISS")
+        lines += ["    try:", *[f"        if {changed}: return MISS" for changed in written(entry.guards, hold)],
+                  "    except Exception: return MISS"]
     nest = _nest(recorded)
     lines += ["    try: step = free.pop()", "    except IndexError: step = another()", "    try:"]
     target = ", ".join(f"r{i}" for i in range(count)) + "," if nest is not None else "results"
@@ -352,7 +353,7 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
     lines += ["    except Exception as error:", "        free.append(step)", "        return failed(error, args, {})",
               "    free.append(step)", "    owner.hits += 1", f"    return {nest if nest is not None else 'rebuild(results)'}"]
     space = {"MISS": MISS, "ndarray": ndarray, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
-             "unchanged": unchanged, "guards": entry.guards, "rebuild": entry.rebuild, "owner": entry.owner, **held}
+             "differs": differs, "rebuild": entry.rebuild, "owner": entry.owner, **held}
     return run_text("\n".join(lines), "<jit entry>", space)["enter"]  # type: ignore[no-any-return]
 
 
