@@ -116,7 +116,7 @@ class Recording:
         self.watch = Watch(code_of(f)) if watch_names else None
         outer, counted.values = counted.values, []
         try:
-            with always_record(), modes.tracing(note), np.errstate(all="ignore"), _on(self.watch):
+            with _noting(self.watch) as told, always_record(), modes.tracing(told), np.errstate(all="ignore"):
                 result = f(*call_args, **call_kwargs)
         finally:
             self.counted = list({id(x): x for x in counted.values}.values())
@@ -381,12 +381,12 @@ def _position(items: Sequence[Any], x: Any) -> int:
 
 
 @contextmanager
-def _on(watch: Watch | None) -> Iterator[None]:
+def _noting(watch: Watch | None) -> Iterator[Callable[..., Any]]:
     if watch is None:
-        yield
+        yield note
     else:
-        with watch.on():
-            yield
+        with watch.noting(note, Recording.__init__.__code__) as told:
+            yield told
 
 
 def _first(items: Sequence[Any]) -> Any:
