@@ -120,6 +120,35 @@ def _less_one(x: Any, index: Any) -> Any:
 
 LESS_ONE = Primitive("less_one", _less_one)
 
+
+def _log_of_total(total: Any, shifted: Any, axis: tuple[int, ...]) -> Any:
+    out = np.log(total)
+    near_one(out, shifted, axis)
+    return out
+
+
+def near_one(logs: Any, shifted: Any, axis: tuple[int, ...]) -> None:
+    """Log 1p of the others where the others vanish beside the largest entry's 1: a confident row's loss is 1e-20, not 0."""
+    alone = (logs < near_zero(logs.dtype)) & (logs >= 0)
+    if not alone.any():
+        return
+    if axis == (1,) and shifted.ndim == 2:
+        rows = alone[:, 0].nonzero()[0]
+        part = shifted[rows]
+        logs[rows] = np.log1p(np.add.reduce(np.exp(part) * (part < 0), axis=1, keepdims=True))
+    else:
+        others = np.add.reduce(np.exp(shifted) * (shifted < 0), axis=axis, keepdims=True)
+        np.log1p(others, logs, where=alone)
+
+
+def near_zero(dtype: Any) -> float:
+    """Below this the logarithm of 1 + s has lost digits of s: four of sixteen, or three of seven."""
+    return 1e-3 if np.finfo(dtype).eps > 1e-10 else 1e-4
+
+
+# log of a sum of exponentials of which the largest is 1, its axis kept
+LOG_OF_TOTAL = Primitive("log_of_total", _log_of_total)
+
 # ---------------------------------------------------------------- the expansions
 
 
@@ -162,7 +191,12 @@ def _softmax(x: Any, axis: Any) -> Any:
 
 def _log_softmax(x: Any, axis: Any) -> Any:
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - _log_total(shifted, np.add.reduce(np.exp(shifted), axis=axis, keepdims=True), axis)
+
+
+def _log_total(shifted: Any, total: Any, axis: Any) -> Any:
+    axes = tuple(sorted(i % shifted.ndim for i in ((axis,) if isinstance(axis, int) else axis or range(shifted.ndim))))
+    return shifted.writer.line(LOG_OF_TOTAL, (total, shifted), {"axis": axes}, total.shape, total.dtype)
 
 
 def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
@@ -171,7 +205,7 @@ def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
     shifted = z - np.maximum.reduce(z, axis=(1,), keepdims=True)
     total = np.add.reduce(np.exp(shifted), axis=(1,), keepdims=True)
     chosen = z.writer.line(PICK, (shifted, target), {}, target.shape, z.dtype)
-    return np.log(total).reshape(target.shape) - chosen
+    return _log_total(shifted, total, (1,)).reshape(target.shape) - chosen
 
 
 def _gelu_tanh(x: Any) -> Any:
@@ -260,4 +294,5 @@ def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Na
     return [*writer.lines[:-1], replace(last, name=line.name, named=line.named)]
 
 
-__all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "PICK", "expand", "products", "reduction", "ufunc_of"]
+__all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "LOG_OF_TOTAL", "PICK", "expand", "near_one", "near_zero",
+           "products", "reduction", "ufunc_of"]

@@ -11,8 +11,8 @@ from ..rules import TABLE
 from ..rules.indexing import is_basic
 from .blocks import part_writes_over
 from .donate import FLAT, Flat
-from .expand import ufunc_of
-from .fuse import PART
+from .expand import GATE, LOG_OF_TOTAL, ufunc_of
+from .fuse import BLOCKED, PART
 from .places import ADD_AT, COPY, PLACE
 from .program import Line, Name, Program, names_in
 
@@ -149,6 +149,7 @@ class Lifetimes:
         for i, line in enumerate(self.program.lines):
             for name in line.uses():
                 self._read(name, i, reads)
+        settled = max((i for i, line in enumerate(self.program.lines) if may_fail(line)), default=-1)
         for name in self.results - self.owned:  # old values that are returned
             self._read(name, len(self.program.lines), reads)
         self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
@@ -161,10 +162,10 @@ class Lifetimes:
                 plain = part_writes_over(self, made, target)
                 index[value] = index[str(made.operands[0])]
             last_read = reads.get(self.root[target], -1)
-            if plain and self.shapes[value] and value not in self.over and last_read <= index[value] and (
-                    self.shapes[value] == self.shapes[target]) and self._is_whole(target):
+            if plain and self.shapes[value] and value not in self.over and last_read <= index[value] and settled < index[
+                    value] and self.shapes[value] == self.shapes[target] and self._is_whole(target):
                 self.over[value] = target
-                self._lend(value, target, reads.get(self.root[target], -1), index)
+                self._lend(value, target, max(reads.get(self.root[target], -1), settled + 1), index)
             else:
                 self.moved.append(update)
 
@@ -184,6 +185,20 @@ class Lifetimes:
         """Whether nothing else lies in the memory of a target, so that what reads that memory reads the target."""
         return self.root[target] == target or len(self.flat_of[target].members) == 1 or not any(
             self.flat_of[target] is self.flat_of.get(str(u.target)) and str(u.target) != target for u in self.program.updates)
+
+
+_NEVER_FAIL = {"matmul", "transpose", "reshape", "identity", "broadcast_to", "sum", "mean", "sum_to", "where", "concatenate",
+               "stack", "squared_norm", "log_of_total"}
+
+
+def may_fail(line: Line) -> bool:
+    """Whether the numbers may make a line raise: a label out of range, a singular matrix, a mask of another count."""
+    op = line.op
+    if ufunc_of(op) is not None or op.name.endswith(".reduce") or op in (FLAT, PLACE, ADD_AT, COPY, BLOCKED, PART, GATE):
+        return False
+    if op.name == "getitem":
+        return not is_basic(line.params["index"])
+    return op.name not in _NEVER_FAIL or (TABLE.get(op.name) is not op and op is not LOG_OF_TOTAL)
 
 
 _VIEWS = {"eig_values", "eigh_values", "svd_values", "einsum", "flip", "getitem", "identity", "reshape", "transpose", "fold",

@@ -2,6 +2,9 @@
 
 A training step multiplies every gradient by the learning rate. All of them come linearly from the slope of the cost,
 which is small and is multiplied by 1/m anyway; scaled there, the gradients arrive as the update itself.
+
+0 times inf is nan, and what is scaled early may become too small: a call with a rate of 0, or one far from 1, runs uncompiled,
+and half precision, whose range is short, is left alone.
 """
 
 from __future__ import annotations
@@ -9,10 +12,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from ..tensor import Primitive
 from .algebra import DIVIDE, MULTIPLY, NEGATIVE, dtypes_of, reworded, shapes_of, with_lines
 from .donate import FLAT
 from .program import Line, Name, Program, names_in
 
+# a factor in whose place another order of multiplying leaves the range of the dtype, and 0
+ORDINARY = Primitive("ordinary", lambda x, low, high: np.int64(low < abs(x) < high), kind="check")
+RANGES = {np.dtype(np.float32): (1e-12, 1e12), np.dtype(np.float64): (1e-100, 1e100)}
 _VIEWS = {"transpose", "reshape", "getitem", "broadcast_to", "sum_to", "sum", "add.reduce", "identity"}
 
 
@@ -58,7 +67,7 @@ def scale_early(program: Program) -> Program:
         roots = {name for name, s in demand.items() if s == factor and _number_times(program.lines[position[name]])}
         if factor in position:  # it must be known where it is needed
             roots = {name for name in roots if position[factor] < position[name]}
-        roots = {name for name in roots if dtypes.get(factor) == dtypes[name]}
+        roots = {name for name in roots if dtypes.get(factor) == dtypes[name] and dtypes[name] in RANGES}
         scalings = _carried(program, roots, demand, shapes, factor) if roots else None
         if scalings is not None:
             return _rewritten(program, factor, roots, scalings, shapes)
@@ -146,6 +155,12 @@ def _rewritten(program: Program, factor: Any, roots: set[str], scalings: set[str
                 taken.add(name)
                 products[key] = Name(name)
                 lines.append(Line(products[key], MULTIPLY, (factor, float(number)), {}, (), dtypes.get(factor) or line.dtype))
+                low, high = RANGES[dtypes[line.name]]
+                check = Name(f"{products[key]}_ordinary")
+                while check in taken:
+                    check = Name(f"{check}_")
+                taken.add(check)
+                lines.append(Line(check, ORDINARY, (products[key],), {"low": low, "high": high}, (), np.dtype(np.int64)))
             line = replace(line, operands=tuple(x if isinstance(x, Name) else products[key] for x in line.operands))
         elif line.name in scalings:
             by[str(line.name)] = _scaled(line, shapes)
@@ -155,4 +170,4 @@ def _rewritten(program: Program, factor: Any, roots: set[str], scalings: set[str
     return replace(with_lines(program, lines, by), updates=updates)
 
 
-__all__ = ["scale_early"]
+__all__ = ["ORDINARY", "scale_early"]

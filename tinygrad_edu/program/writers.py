@@ -15,9 +15,10 @@ import numpy as np
 
 from .big_products import way_to_split
 from .blocks import bits_of, choice, chosen
-from .expand import LESS_ONE, PICK, ufunc_of
+from .expand import LESS_ONE, LOG_OF_TOTAL, PICK, near_one, near_zero, ufunc_of
 from .places import ADD_AT, COPY
 from .program import Line, Name, names_in
+from .scale import ORDINARY
 
 Emitter = Any  # emit.Emitter, which imports this file
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "less": "<", "greater_equal": ">=",
@@ -26,6 +27,10 @@ INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater":
 
 class OtherShapeError(Exception):
     """A value's shape depends on numbers, and is another this time."""
+
+
+class OtherNumberError(OtherShapeError):
+    """A number for which the passes' algebra would not do: a learning rate of 0."""
 
 
 def of_shape(x: Any, shape: tuple[int, ...]) -> Any:
@@ -142,6 +147,25 @@ def _pick(e: Emitter, line: Line, i: int) -> str | None:
     return f"{line.name} = {x}[{rows}, {index}]"
 
 
+def _log_of_total(e: Emitter, line: Line, i: int) -> str | None:
+    """log, and a second look at the rows where it is near 0."""
+    total, shifted = line.operands
+    if not isinstance(total, Name) or not isinstance(shifted, Name):
+        return None
+    e.calls += 2
+    log, least = e._function("log", "np.log"), e._function("minimum_reduce", "np.minimum.reduce")
+    near = e._function("near_one", e._object(near_one))
+    out = e.out(line, i, (total,))
+    first = f"{line.name} = {log}({total})" if out is None else f"{log}({total}, {out})"
+    e.body.append(first)
+    return f"if {least}({line.name}, None) < {near_zero(line.dtype)}: {near}({line.name}, {shifted}, {line.params['axis']!r})"
+
+
+def _ordinary(e: Emitter, line: Line, i: int) -> str:
+    other = e._function("OtherNumberError", e._object(OtherNumberError))
+    return f"if not {line.params['low']!r} < abs({line.operands[0]}) < {line.params['high']!r}: raise {other}"
+
+
 def _reshape(e: Emitter, line: Line, i: int) -> str | None:
     x = line.operands[0]
     return f"{line.name} = {x}.reshape({shape_text(line.shape)})" if isinstance(x, Name) and line.shape else None
@@ -183,6 +207,7 @@ def _copy(e: Emitter, line: Line, i: int) -> str | None:
 WRITERS: Mapping[str, Callable[[Emitter, Line, int], str | None]] = {
     "gate": _choose, "where": _choose, "matmul": _matmul, ADD_AT.name: _add_at, COPY.name: _copy,
     LESS_ONE.name: _less_one, PICK.name: _pick, "reshape": _reshape, "getitem": _getitem, "gather": _getitem,
+    LOG_OF_TOTAL.name: _log_of_total, ORDINARY.name: _ordinary,
 }
 
 
