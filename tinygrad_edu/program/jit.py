@@ -23,6 +23,7 @@ from .donate import matched
 from .emit import OtherShapeError, run_text
 from .guards import Guard, differs, generators_around, guards_of, unchanged, written
 from .naming import argument_names
+from .nudge import nudged, shuffled
 from .program import Name, Program
 from .record import Recorded, is_dynamic, record
 
@@ -396,12 +397,12 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     leaves, rebuild = flatten((args, kwargs))
     copies = iter([g for g in generators if g is not None])
     again: Recorded | None = None
-    for change in (_shuffled, _nudged, _copied):
+    for change in (shuffled, nudged, _copied):
         others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
         copies = iter([copying.deepcopy(g) for g in generators if g is not None])
         other_args, other_kwargs = rebuild(others)
         try:
-            again = record(f, other_args, other_kwargs, watch_names=False)
+            again = record(f, other_args, other_kwargs, watch_names=False, own=change is not _copied)
             break
         except TraceError:
             raise
@@ -412,28 +413,6 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything "
                          "but the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
                          "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself.")
-
-
-def _shuffled(x: Any) -> Any:
-    """The same numbers in another order, moved a little: what was decided by the order shows."""
-    value = np.asarray(_nudged(x))
-    return np.random.default_rng(1).permutation(value.reshape(-1)).reshape(value.shape)[()] if value.ndim else _nudged(x)
-
-
-def _nudged(x: Any) -> Any:
-    rng = np.random.default_rng(0)
-    if isinstance(x, float) and not isinstance(x, np.floating):
-        return x * 0.9990234375 if x else 0.0009765625
-    value = np.asarray(x.value if type(x) is Tensor else x)
-    if value.dtype.kind == "f":
-        factors = (1 - 1e-3 * rng.random(value.shape)).astype(value.dtype)
-        other = value * factors if np.any(value) else 1e-3 * factors
-        other = np.asarray(other, value.dtype)
-        return other if isinstance(x, ndarray) else other[()]  # a list of 0-dimensional arrays is no list of numbers
-    other = np.roll(value.reshape(-1), 1)
-    if value.dtype.kind in "iu" and other.size and np.all(other == other[0]):  # no order to tell them by
-        other[0] = other[0] - 1 if other[0] > 0 else other[0] + 1
-    return other.reshape(value.shape)
 
 
 def _copied(x: Any) -> Any:

@@ -120,7 +120,8 @@ class Watch:
 
     def _look_from(self, inner: FrameType | None, caller: CodeType) -> None:
         """Look at the user's functions that have gone on since the last time: the innermost, and those called since."""
-        frame, running, found = inner, self.running, []
+        frame, running = inner, self.running
+        found: list[FrameType] = []
         while frame is not None and frame.f_code is not caller:
             code = frame.f_code
             file = code.co_filename

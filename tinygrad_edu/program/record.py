@@ -95,7 +95,8 @@ class Recording:
     """One function on its way to a program."""
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
-                 watch_names: bool = True) -> None:
+                 watch_names: bool = True, own: bool = False) -> None:
+        self.own = own
         self.title = title_of(f)
         self.names = Names(RESERVED)
         leaves, rebuild = flatten((args, kwargs))
@@ -137,9 +138,8 @@ class Recording:
             x = np.float32(x) if single else np.float64(x)
         if not x.dtype.isnative:
             x = x.astype(x.dtype.newbyteorder("="))
-        if x.dtype.kind == "f":
-            return leaf(traced(x, None))
-        return traced(x, None)
+        value = traced(x, None, new=self.own)
+        return leaf(value) if x.dtype.kind == "f" else value
 
     # -- writing it down
 
@@ -409,8 +409,11 @@ def _plain(r: Any) -> Any:
     return r
 
 
-def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], watch_names: bool = True) -> Recorded:
+def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], watch_names: bool = True,
+           own: bool = False) -> Recorded:
     """Run f once on its arguments; the program of its results.
+
+    own : the arrays are for this run alone, so they need not be copied.
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> from tinygrad_edu.program.record import record
@@ -421,7 +424,7 @@ def record(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
         t2 = multiply(1.0, t1)
         return result0 = t2
     """
-    return Recording(f, args, kwargs, watch_names).recorded()
+    return Recording(f, args, kwargs, watch_names, own).recorded()
 
 
 __all__ = ["Draws", "Recorded", "is_dynamic", "names_in", "record"]

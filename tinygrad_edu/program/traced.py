@@ -112,6 +112,10 @@ class Traced(ndarray):
             return kwargs["out"]
         if func in _OF_SHAPES:
             return value
+        if func is np.transpose and type(args[0]) is Traced and args[0].nbytes >= LARGE:
+            turned = ndarray.transpose(args[0], *args[1:], *kwargs.values())
+            turned.source = (func, args, kwargs)
+            return turned
         value = noted(func, value, args, kwargs)
         if func in _OF_OTHER_LENGTH and (func is not np.where or len(args) == 1):
             for part in value if isinstance(value, tuple) else (value,):
@@ -286,7 +290,7 @@ def _plain(x: Any) -> Any:
 def noted(function: Any, value: Any, inputs: Any, params: Any) -> Any:
     """What a call gave, remembering the call; of several results each remembers which it was."""
     if isinstance(value, (ndarray, np.generic, bool, int, float)):
-        return traced(value, (function, inputs, params))
+        return traced(value, (function, inputs, params), new=isinstance(function, np.ufunc))
     if isinstance(value, (tuple, list)):
         parts = [noted(_result_of(function, i), item, inputs, params) for i, item in enumerate(value)]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
@@ -308,11 +312,28 @@ def _result_of(function: Any, i: int) -> Primitive:
 new_array = ndarray.__new__
 
 
-def traced(value: Any, source: Any) -> Traced:
-    """A copy of a value that knows its source. It owns its data, so that a plain view of it has it as its base."""
+LARGE = 1 << 16  # bytes from which a copy costs more than the operation on it
+
+
+class Owned(ndarray):
+    """The array whose memory a Traced one took over; of a type of its own, or plain views would have it as their base."""
+
+
+def traced(value: Any, source: Any, new: bool = False) -> Traced:
+    """A copy of a value that knows its source. A plain view of it has it as its base.
+
+    new : nobody else holds the value, so that its memory may be taken over instead.
+    """
     if not isinstance(value, (ndarray, np.generic)):
         value = np.asarray(value)
-    out = new_array(Traced, value.shape, value.dtype)
+    if new and type(value) is ndarray and value.nbytes >= LARGE and value.base is None:
+        out = value.view(Owned).view(Traced)
+        out.source = source
+        return out
+    if value.nbytes >= LARGE and value.flags.fnc:  # quickly read and written in the order of its memory
+        out = new_array(Traced, value.shape, value.dtype, order="F")
+    else:
+        out = new_array(Traced, value.shape, value.dtype)
     ndarray.__setitem__(out, ..., value)
     out.source = source
     return out
@@ -397,7 +418,12 @@ def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -
         counted.masks(params.get("index"))
     if not isinstance(y, (ndarray, np.generic)) or not any(True for _ in arrays_in((args, params))):
         return y
-    if type(y) is Traced and y.base is None and not any(y is (x.value if type(x) is Tensor else x) for x in args):
+    if type(y) is Traced and _is_new(op, y) and not any(y is (x.value if type(x) is Tensor else x) for x in args):
         y.source, y.changed = (op, args, params), ""  # whatever its function did inside
         return y
-    return traced(y, (op, args, params))
+    return traced(y, (op, args, params), new=op is indexing.put)
+
+
+def _is_new(op: Primitive, y: Traced) -> bool:
+    """Whether a primitive's result is its own; of large arrays a transpose is a view, like x[i]."""
+    return y.base is None or type(y.base) is Owned or (op is shapes.transpose and y.nbytes >= LARGE)

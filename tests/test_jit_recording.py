@@ -1,0 +1,90 @@
+"""How a function is recorded twice: on what other numbers, without copies of large arrays, and with names found on the way."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import TraceError
+from tinygrad_edu.program.nudge import FEW, nudged, shuffled
+from tinygrad_edu.program.record import record
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("shape", [(3,), (40, 50), (FEW + 1,), (300, 211), (1009, 1013), (7, 90, 80)])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("change", [nudged, shuffled])
+def test_other_numbers_are_nearly_the_same_in_another_order(shape, order, change):
+    x = np.array(RNG.standard_normal(shape), order=order)
+    kept = x.copy()
+    y = change(x)
+    assert y.shape == x.shape and y.dtype == x.dtype and np.array_equal(x, kept) and not np.shares_memory(x, y)
+    assert np.mean(y != x) > 0.99
+    if change is shuffled:
+        assert np.mean(np.abs(y - x) > 0.01) > 0.6
+        assert x.size < 100 or (np.argmax(y) != np.argmax(x) and np.any(np.argmax(y, axis=0) != np.argmax(x, axis=0)))
+    else:
+        np.testing.assert_allclose(y, x, rtol=1.001e-3)
+    np.testing.assert_allclose(np.sort(y, axis=None), np.sort(x, axis=None), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(5,), (200, 1009), (1009, 200), (4 * 211, 227)])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_equal_numbers_become_different_along_every_axis(shape, value):
+    y = shuffled(np.full(shape, value, np.float32))
+    assert y.dtype == np.float32
+    for axis in range(len(shape)):
+        assert np.all(np.ptp(y, axis=axis) > 0)
+
+
+def test_whole_numbers_change_places():
+    x = np.arange(50_000).reshape(100, 500)
+    y = shuffled(x)
+    assert np.array_equal(np.sort(y, axis=None), x.reshape(-1)) and np.mean(y != x) > 0.9
+    assert np.any(shuffled(np.zeros(50_000, int)))
+
+
+def test_a_decision_by_the_order_of_large_arrays_shows():
+    def f(x):
+        return np.sum(x[int(np.argmax(np.asarray(x.value)[:, 0]))])
+
+    with pytest.raises((TraceError, tg.errors.UnsupportedError)):
+        tg.jit(f)(RNG.standard_normal((300, 300)))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (200, 300)])  # small arrays are copied while recording, large ones are not
+def test_arguments_keep_their_numbers_and_layouts_are_as_without_a_recording(shape):
+    def f(x, y):
+        return np.tanh(x.T) @ x + (x * 2).T @ y, x.T, np.transpose(y)
+
+    x, y = np.asfortranarray(RNG.standard_normal(shape)), RNG.standard_normal(shape)
+    before = x.copy(), y.copy()
+    first, again = tg.jit(f)(x, y), f(x, y)
+    assert np.array_equal(x, before[0]) and np.array_equal(y, before[1])
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+        assert not np.shares_memory(a, x) and not np.shares_memory(a, y)
+
+
+def test_variables_are_found_without_a_profiler():
+    seen = []
+
+    def helper(u):
+        inner = u * u
+        return inner + 1
+
+    def f(x):
+        seen.append(sys.getprofile())
+        first = np.exp(x)
+        both = [helper(first), helper(first * 2)]
+        last = both[0] * both[1]
+        return last
+
+    text = str(record(f, (np.ones(3),), {}).program)
+    assert seen == [None]
+    for name in ("first = exp(x)", "inner1 = ", "inner2 = ", "both_0 = ", "both_1 = ", "last = multiply(both_0, both_1)"):
+        assert name in text, text
