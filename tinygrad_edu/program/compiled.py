@@ -23,7 +23,9 @@ from .emit import Code, Emitter, instantiate
 from .expand import expand
 from .fuse import fuse
 from .known import known_first, place_products
+from .layouts import layouts
 from .pooling import pool_first
+from .precompute import precompute
 from .products import copied_weights, flat_products, join_products
 from .program import Name, Program
 from .puts import gather_puts
@@ -58,6 +60,8 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("flat_products", flat_products, True),
     ("copied_weights", copied_weights, True),
     ("contract", contract, True),
+    ("precompute", precompute, False),
+    ("layouts", layouts, True),
     ("share", passes.share, False),
     ("drop_unused", passes.drop_unused, False),
 )

@@ -19,6 +19,7 @@ from ..memory import look_as_before, look_rarely
 from ..modes import recording
 from ..tensor import Tensor, leaf
 from .compiled import PASS_NAMES, Compiled, compiled, describe
+from .constants import arrays_among, identity_of, made_anew, refuse_unfit, seal, with_constants
 from .donate import matched
 from .emit import OtherShapeError, run_text
 from .guards import Guard, differs, generators_around, guards_of, unchanged, written
@@ -44,7 +45,8 @@ class Jit:
     """A compiled function: call it like the one it was made of. See `jit`."""
 
     def __init__(self, f: Callable[..., Any], static_argnums: int | Sequence[int] = (), donate: Any = (), copy: bool = True,
-                 without: Sequence[str] = (), check: bool = True, cache_size: int = 64, threads: int | None = None) -> None:
+                 without: Sequence[str] = (), check: bool = True, cache_size: int = 64, threads: int | None = None,
+                 constant: Any = ()) -> None:
         if not callable(f):
             raise TypeError(f"jit: give it a function, as in tg.jit(f); got {type(f).__name__}.")
         unknown = [name for name in without if name not in PASS_NAMES]
@@ -59,6 +61,7 @@ class Jit:
         if type(cache_size) is not int or cache_size < 1:
             raise ValueError(f"jit: cache_size={cache_size!r} must be a number of signatures to keep, 1 at least.")
         self.donate = (donate,) if isinstance(donate, (int, str)) else tuple(donate)
+        self.constant = (constant,) if isinstance(constant, (int, str)) else tuple(constant)
         if threads is not None and (type(threads) is not int or threads < 1):
             raise ValueError(f"jit: threads={threads!r} must be a number of threads, 1 for no other than the caller's.")
         self.copy, self.without, self.check, self.cache_size = copy, tuple(without), check, cache_size
@@ -83,7 +86,8 @@ class Jit:
                         "and compile it again with tg.jit.")
 
     def __copy__(self) -> Jit:
-        return Jit(self.f, self.static, self.donate, self.copy, self.without, self.check, self.cache_size, self.threads)
+        return Jit(self.f, self.static, self.donate, self.copy, self.without, self.check, self.cache_size, self.threads,
+                   self.constant)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Jit:
         return self.__copy__()  # functions are not copied either
@@ -97,6 +101,8 @@ class Jit:
         leaves, _ = flatten((args, kwargs))
         if recording() and any(type(x) is Tensor and x.requires_grad for x in leaves):
             return self.f(*args, **kwargs)  # inside another record, which goes on through here
+        if self.constant and any(getattr(x, "is_traced", False) for x in leaves):
+            return self.f(*args, **kwargs)  # inside another function that is compiled: its numbers are not constant
         key = self._key(args, kwargs)
         with self.lock:
             entry = self.entries.get(key)
@@ -121,9 +127,12 @@ class Jit:
         return entry.run(args, kwargs)
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        how = dict.fromkeys(self._chosen("constant", self.constant, args, kwargs), identity_of) if self.constant else {}
+        titles = argument_names(self.f, len(args)) if how else [""] * len(args)
         try:
-            key = (*[("static", type(x), x, _sign(x)) if i in self.static else describe(x) for i, x in enumerate(args)],
-                   *[(name, describe(x)) for name, x in kwargs.items()])
+            key = (*[("static", type(x), x, _sign(x)) if i in self.static else how.get(title, describe)(x)
+                     for i, (title, x) in enumerate(zip(titles, args, strict=True))],
+                   *[(name, how.get(name, describe)(x)) for name, x in kwargs.items()])
             hash(key)
         except TypeError as error:
             raise TypeError(f"jit: an argument of {self._title()} is neither an array nor hashable "
@@ -136,13 +145,23 @@ class Jit:
         if around:
             raise TraceError(f"jit: {self._title()} draws from {around[0]}, a generator it was not given, "
                              "so every call would repeat the first call's draws. Make it an argument: f(..., rng).")
+        constants = self._constants(args, kwargs)
         before = [_generator_state(x) for x in flatten((args, kwargs))[0]]
         recorded = record(f, self._dynamic_args(args), kwargs)
+        again = None
         if self.check:
-            _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
-        made = compiled(recorded, self.without, self._donated(recorded, args, kwargs), self.copy, self.threads)
+            again = _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
         captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
-        entry = Entry(self, recorded, made, guards_of(self.f, captured, [*args, *kwargs.values()]), args, kwargs)
+        guards = guards_of(self.f, captured, [*args, *kwargs.values()])
+        donated = self._donated(recorded, args, kwargs)
+        if constants:
+            guards += seal([*arrays_among([*constants.values()])])
+            program = recorded.program
+            own = made_anew(program, again.program) if again is not None else frozenset()
+            given = {program.inputs[i].name: _as_array(x) for i, x in constants.items()}
+            recorded.program = with_constants(program, given, own)
+        made = compiled(recorded, self.without, donated, self.copy, self.threads)
+        entry = Entry(self, recorded, made, guards, args, kwargs, constants)
         return entry, recorded.rebuild(recorded.results)
 
     def _donated(self, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -156,12 +175,40 @@ class Jit:
         for i, (title, arg) in enumerate(given):
             if i not in self.static:
                 parts[title] = [next(names) for x in flatten(arg)[0] if is_dynamic(x)]
-        wanted = [titles[d] if isinstance(d, int) and -len(titles) <= d < len(titles) else d for d in self.donate]
-        for title in wanted:
-            if title not in parts:
-                raise ValueError(f"jit: donate names {title!r}, which is no argument of {self._title()} "
-                                 f"({', '.join(parts)}).")
+        wanted = self._chosen("donate", self.donate, args, kwargs)
         return matched([parts[title] for title in wanted], recorded.program, recorded.rebuild, wanted)
+
+    def _chosen(self, setting: str, chosen: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+        """The names of the arguments that a setting speaks of, by name or position."""
+        titles = argument_names(self.f, len(args))
+        known = [*[title for i, title in enumerate(titles) if i not in self.static], *kwargs]
+        wanted = [titles[d] if isinstance(d, int) and -len(titles) <= d < len(titles) else d for d in chosen]
+        for title in wanted:
+            if title not in known:
+                raise ValueError(f"jit: {setting} names {title!r}, which is no argument of {self._title()} "
+                                 f"({', '.join(known)}).")
+        return wanted
+
+    def _constants(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int, Any]:
+        """The constant arrays and numbers, by their places among the inputs."""
+        if not self.constant:
+            return {}
+        wanted = self._chosen("constant", self.constant, args, kwargs)
+        for title in self._chosen("donate", self.donate, args, kwargs):
+            if title in wanted:
+                raise ValueError(f"jit: {title!r} is both constant and donated. A constant stays as it is; what is donated "
+                                 "is updated in place.")
+        titles = argument_names(self.f, len(args))
+        found: dict[int, Any] = {}
+        count = 0
+        for title, arg in [*[(t, x) for i, (t, x) in enumerate(zip(titles, args, strict=True)) if i not in self.static],
+                           *kwargs.items()]:
+            leaves = [x for x in flatten(arg)[0] if is_dynamic(x)]
+            if title in wanted:
+                refuse_unfit(title, arg)
+                found |= dict(enumerate(leaves, count))
+            count += len(leaves)
+        return found
 
     def _title(self) -> str:
         return getattr(self.f, "__name__", type(self.f).__name__)
@@ -215,7 +262,7 @@ class Jit:
 
         entry = self._newest()
         leaves = flatten((self._dynamic_args(args), kwargs))[0] if args or kwargs else None
-        arrays = None if leaves is None else [_as_array(x) for x in leaves if is_dynamic(x)]
+        arrays = None if leaves is None else entry.varying(leaves)
         if arrays is not None and len(arrays) != len(entry.made.program.inputs):
             wanted = len(entry.made.program.inputs)
             raise TypeError(f"report: {self._title()} takes {wanted} arrays, and {len(arrays)} were given. "
@@ -250,19 +297,24 @@ class Entry:
     """One signature: its code, what it depends on around it, and the ways in."""
 
     def __init__(self, owner: Jit, recorded: Recorded, made: Compiled, guards: list[Guard], args: tuple[Any, ...],
-                 kwargs: dict[str, Any]) -> None:
-        self.owner, self.made, self.guards, self.rebuild = owner, made, guards, recorded.rebuild
+                 kwargs: dict[str, Any], constants: dict[int, Any]) -> None:
+        self.owner, self.made, self.guards, self.rebuild, self.constants = owner, made, guards, recorded.rebuild, constants
         self.step = made.step
         self.quick = _quick_entry(self, args, recorded) if not kwargs else _miss
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The general way: any nest, any kind of array."""
-        leaves = [_as_array(x) for x in flatten((self.owner._dynamic_args(args), kwargs))[0] if is_dynamic(x)]
+        leaves = self.varying(flatten((self.owner._dynamic_args(args), kwargs))[0])
         try:
             results = self.step(*leaves)
         except Exception as error:
             return self.failed(error, args, kwargs)
         return self.rebuild(results)
+
+    def varying(self, leaves: Sequence[Any]) -> list[Any]:
+        """What the step is given, of the flattened arguments."""
+        dynamic = [x for x in leaves if is_dynamic(x)]
+        return [_as_array(x) for i, x in enumerate(dynamic) if i not in self.constants]
 
     def failed(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the function itself, so that the error names the user's line; if it passes there, the error is ours."""
@@ -311,6 +363,10 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
             if isinstance(x, (float, tuple)):
                 same += f" or repr({name}) != {repr(x)!r}"  # 0.0 == -0.0
             checks.append(f"if {name} is not {was} and ({same}): return MISS")
+        elif kind is not list and is_dynamic(x) and len(arrays) in entry.constants:
+            other = "" if kind is ndarray else f" and (type({name}) is not {hold(kind)} or repr({name}) != {repr(x)!r})"
+            checks.append(f"if {name} is not {hold(x)}{other}: return MISS")
+            arrays.append("")
         elif kind is ndarray and x.dtype.isnative:
             checks.append(f"if type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not "
                           f"{hold(x.dtype)}: return MISS")
@@ -349,8 +405,9 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
                   "    except Exception: return MISS"]
     nest = _nest(recorded)
     lines += ["    try: step = free.pop()", "    except IndexError: step = another()", "    try:"]
+    given = ", ".join(name for name in arrays if name)
     target = ", ".join(f"r{i}" for i in range(count)) + "," if nest is not None else "results"
-    lines.append(f"        {target} = step({', '.join(arrays)})" if count else f"        step({', '.join(arrays)})")
+    lines.append(f"        {target} = step({given})" if count else f"        step({given})")
     lines += ["    except Exception as error:", "        free.append(step)", "        return failed(error, args, {})",
               "    free.append(step)", "    owner.hits += 1", f"    return {nest if nest is not None else 'rebuild(results)'}"]
     space = {"MISS": MISS, "ndarray": ndarray, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
@@ -392,7 +449,7 @@ class _Mark:
 # ---------------------------------------------------------------- whether the record holds for other numbers
 
 def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorded: Recorded,
-                 generators: Sequence[Any], title: str) -> None:
+                 generators: Sequence[Any], title: str) -> Recorded | None:
     """Record f a second time on slightly other numbers: the program must be the same, constants included."""
     leaves, rebuild = flatten((args, kwargs))
     copies = iter([g for g in generators if g is not None])
@@ -413,6 +470,7 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything "
                          "but the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
                          "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself.")
+    return again
 
 
 def _copied(x: Any) -> Any:
@@ -471,7 +529,8 @@ def _who_uses(program: Program, name: str) -> str:
 
 
 def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int] = (), donate: Any = (), copy: bool = True,
-        without: Sequence[str] = (), check: bool = True, cache_size: int = 64, threads: int | None = None) -> Any:
+        without: Sequence[str] = (), check: bool = True, cache_size: int = 64, threads: int | None = None,
+        constant: Any = ()) -> Any:
     """Compile a function: recorded on its first call, it runs as straight-line NumPy from then on.
 
     The first call's result comes from recording. Later calls with arrays of the same shapes and dtypes, and the same other
@@ -493,6 +552,9 @@ def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int]
     cache_size : how many signatures are kept, the least recently used dropped.
     threads : how many threads may share entrywise work on arrays of a megabyte and more; the numbers are the same for any
         number of them. Default: as TINYGRAD_EDU_THREADS says, else one for each processor, four at most.
+    constant : arguments (names or positions) that are the same arrays in every call, such as the data of a fit, in nests
+        too. What follows from them alone is computed once. They are made read-only; other arrays in their place are
+        recorded anew. A view of memory that others can write to is refused with TraceError.
 
     Raises TraceError where f decides by a value, or does something that a recording would freeze.
 
@@ -506,5 +568,5 @@ def jit(f: Callable[..., Any] | None = None, static_argnums: int | Sequence[int]
     2.788047525440507 1
     """
     if f is None:
-        return lambda g: Jit(g, static_argnums, donate, copy, without, check, cache_size, threads)
-    return Jit(f, static_argnums, donate, copy, without, check, cache_size, threads)
+        return lambda g: Jit(g, static_argnums, donate, copy, without, check, cache_size, threads, constant)
+    return Jit(f, static_argnums, donate, copy, without, check, cache_size, threads, constant)

@@ -139,6 +139,7 @@ class Program:
     quiet: bool = False  # whether an overflow inside is no news: exp(−x) of a sigmoid far to the left is inf, and 1/inf is 0
     flats: tuple[Any, ...] = ()  # flat buffers whose parts are inputs (donate.py)
     updates: tuple[Any, ...] = ()  # inputs and flat buffers that take on new values at the end (donate.py)
+    fixed: frozenset[str] = frozenset()  # constants that never change: arguments declared so, and what follows (constants.py)
 
     def __str__(self) -> str:
         text = [f"{self.name}({', '.join(x.name for x in self.inputs)}):"]
