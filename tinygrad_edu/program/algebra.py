@@ -7,8 +7,11 @@ pass says so.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from ..rules import shapes as shape_rules
 from ..rules.products import matmul
 from ..rules.shapes import reshape
 from .expand import LESS_ONE, ufunc_of
-from .program import Line, Name, Program, names_in, renamed
+from .program import Line, Name, Program, names_in, renamed, reworded
 from .traced import as_primitive
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE = (
@@ -43,10 +46,7 @@ def dtypes_of(program: Program) -> dict[str, Any]:
 
 def uses_of(program: Program) -> dict[str, int]:
     """How often every value is read, results and updates included."""
-    counts: dict[str, int] = {}
-    for line in program.lines:
-        for name in line.uses():
-            counts[name] = counts.get(name, 0) + 1
+    counts: dict[str, int] = dict(Counter(chain.from_iterable([line.uses() for line in program.lines])))
     for out in program.outputs.values():
         for name in names_in(out):
             counts[name] = counts.get(name, 0) + 1
@@ -56,17 +56,12 @@ def uses_of(program: Program) -> dict[str, int]:
 
 
 def with_lines(program: Program, lines: Iterable[Line], by: dict[str, Any] | None = None) -> Program:
-    """The program with these lines, and names replaced in its results."""
+    """The program with these lines, and names replaced in its results; itself if nothing is new."""
+    lines = tuple(lines)
+    if not by and len(lines) == len(program.lines) and all(map(is_, lines, program.lines)):
+        return program
     outputs = {k: renamed(v, by) for k, v in program.outputs.items()} if by else program.outputs
-    return replace(program, lines=tuple(lines), outputs=outputs)
-
-
-def reworded(line: Line, by: dict[str, Any]) -> Line:
-    """The line with names replaced."""
-    if not by or not any(name in by for name in line.uses()):
-        return line
-    return replace(line, operands=tuple(renamed(x, by) for x in line.operands),
-                   params={k: renamed(v, by) for k, v in line.params.items()})
+    return replace(program, lines=lines, outputs=outputs)
 
 
 def is_entrywise(line: Line) -> bool:
@@ -133,7 +128,7 @@ def simplify(program: Program) -> Program:
     lines: list[Line] = []
     for line in program.lines:
         line = reworded(line, by)
-        for rule in _RULES:
+        for rule in _RULES if line.op in _SIMPLIFIED or line.op.forward is NEGATIVE.forward else ():
             found = rule(line, made, shapes, uses, dtypes)
             if found is None:
                 continue
@@ -225,7 +220,7 @@ def _less_one_hot(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dty
 
 def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
     """The transpose of a transpose."""
-    if line.op.name != "transpose" or not isinstance(line.operands[0], Name):
+    if line.op is not shape_rules.transpose or not isinstance(line.operands[0], Name):
         return None
     inner = made.get(line.operands[0])
     if inner is None or inner.op is not line.op:
@@ -236,6 +231,7 @@ def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dty
     return inner.operands[0] if [first[i] for i in second] == list(range(len(first))) else None
 
 
+_SIMPLIFIED = frozenset({MULTIPLY, DIVIDE, ADD, SUBTRACT, shape_rules.transpose})  # what a rule begins with
 _RULES: tuple[Callable[..., Any], ...] = (_of_one, _signs, _factors, _less_one_hot, _turned_twice)
 
 

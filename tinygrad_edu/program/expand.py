@@ -17,7 +17,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..rules import pointwise, products, reductions, shapes
 from ..tensor import Primitive
-from .program import Line, Name, Program, renamed
+from .program import Line, Name, Program, renamed, reworded
 from .traced import as_primitive
 
 _OPERATORS: dict[Any, np.ufunc] = {
@@ -27,13 +27,18 @@ _OPERATORS: dict[Any, np.ufunc] = {
     operator.eq: np.equal, operator.ne: np.not_equal,
 }
 
+_OPERATORS |= {f: f for f in vars(np).values() if isinstance(f, np.ufunc) and f.signature is None and f.nout == 1}
+
 
 def ufunc_of(op: Primitive) -> np.ufunc | None:
     """The NumPy ufunc that an entrywise primitive is, if it is one."""
     forward = op.forward
+    found = _OPERATORS.get(forward)
+    if found is not None:
+        return found
     if isinstance(forward, np.ufunc):
         return forward if forward.signature is None and forward.nout == 1 else None
-    return _OPERATORS.get(forward)
+    return None
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -259,9 +264,7 @@ def expand(program: Program) -> Program:
     lines: list[Line] = []
     by: dict[str, Any] = {}
     for line in program.lines:
-        if by:
-            line = replace(line, operands=tuple(renamed(x, by) for x in line.operands),
-                           params={k: renamed(v, by) for k, v in line.params.items()})
+        line = reworded(line, by)
         made = _expanded(line, shape_of, fresh) if line.op.name in EXPANSIONS else None
         if made is None:
             lines.append(line)

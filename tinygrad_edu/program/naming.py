@@ -103,7 +103,7 @@ class Watch:
         watched function; who called that is of no interest.
         """
         left = MOST_OPERATIONS
-        self.running: list[FrameType] = []  # the user's functions, innermost last; those that have returned keep their variables
+        self.running: list[FrameType] = []  # the user's functions, innermost last; who returned keeps variables
 
         def look_and_note(op: Any, args: Any, params: Any, y: Any) -> Any:
             nonlocal left

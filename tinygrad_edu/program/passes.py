@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,14 @@ from numpy import ndarray
 
 from ..rules.pointwise import identity
 from ..tensor import Primitive
-from .program import Line, Name, Program, evaluate, names_in, renamed
+from .program import Line, Name, Program, evaluate, names_in, renamed, reworded
 
 
 def _with(program: Program, lines: list[Line], by: dict[str, Any]) -> Program:
-    """The program with these lines, and names replaced in its outputs."""
+    """The program with these lines, and names replaced in its outputs; itself if nothing is new."""
+    if not by and len(lines) == len(program.lines) and all(map(is_, lines, program.lines)):
+        return program
     return replace(program, lines=tuple(lines), outputs={k: renamed(v, by) for k, v in program.outputs.items()})
-
-
-def _line(line: Line, by: dict[str, Any]) -> Line:
-    if not by:
-        return line
-    return replace(line, operands=tuple(renamed(x, by) for x in line.operands),
-                   params={k: renamed(v, by) for k, v in line.params.items()})
 
 
 def fold_constants(program: Program) -> Program:
@@ -30,8 +26,8 @@ def fold_constants(program: Program) -> Program:
     by: dict[str, Any] = {}
     lines = []
     for line in program.lines:
-        line = _line(line, by)
-        if line.shape == () and line.operands and not any(True for _ in line.uses()):
+        line = reworded(line, by)
+        if line.shape == () and line.operands and not line.uses():
             value = evaluate(line.op, line.operands, line.params)
             by[line.name] = np.asarray(value)[()]
         else:
@@ -45,20 +41,20 @@ def share(program: Program) -> Program:
     seen: dict[Any, Name] = {}
     lines = []
     for line in program.lines:
-        line = _line(line, by)
-        key = (line.op, tuple(_key(x) for x in line.operands), tuple(sorted((k, _key(v)) for k, v in line.params.items())),
-               np.dtype(line.dtype))
-        if key in seen and not line.named and line.op.kind != "draw":
-            by[line.name] = seen[key]
+        line = reworded(line, by)
+        params = tuple(sorted([(k, _key(v)) for k, v in line.params.items()])) if line.params else ()
+        key = (line.op, tuple([x if type(x) is Name else _key(x) for x in line.operands]), params, np.dtype(line.dtype))
+        first = seen.setdefault(key, line.name)
+        if first is not line.name and not line.named and line.op.kind != "draw":
+            by[line.name] = first
             continue
-        seen.setdefault(key, line.name)
         lines.append(line)
     return _with(program, lines, by)
 
 
 def _key(x: Any) -> Any:
     if isinstance(x, Name):
-        return "name", str(x)
+        return x  # text has a key of another kind
     if isinstance(x, (tuple, list)):
         return (type(x).__name__, *(_key(item) for item in x))
     if isinstance(x, slice):
@@ -84,6 +80,8 @@ def drop_unused(program: Program) -> Program:
         if line.name in needed or line.op.kind in ("draw", "check"):  # a generator moves on, whoever needs the draw
             kept.append(line)
             needed.update(line.uses())
+    if len(kept) == len(program.lines) and needed.issuperset(program.constants):
+        return program
     kept.reverse()
     constants = {name: value for name, value in program.constants.items() if name in needed}
     return replace(program, lines=tuple(kept), constants=constants)
@@ -94,7 +92,7 @@ def forward_names(program: Program) -> Program:
     by: dict[str, Any] = {}
     lines = []
     for line in program.lines:
-        line = _line(line, by)
+        line = reworded(line, by)
         (same,) = line.operands if line.op is identity and len(line.operands) == 1 else (None,)
         if isinstance(same, Name) and not line.named:
             by[line.name] = same

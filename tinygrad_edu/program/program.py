@@ -41,16 +41,19 @@ class Line:
     dtype: Any = np.float64
     kind: str = "forward"
     named: bool = False
+    _uses: tuple[Name, ...] | None = field(default=None, init=False, repr=False)
 
-    def uses(self) -> Iterator[Name]:
+    def uses(self) -> tuple[Name, ...]:
         """The names that are read, in the order they are written."""
-        found: list[Name] = []
-        for x in (*self.operands, *self.params.values()):
-            if type(x) is Name:
-                found.append(x)
-            elif type(x) is tuple or type(x) is list:
-                found += names_in(x)
-        return iter(found)
+        if self._uses is None:
+            found: list[Name] = []
+            for x in (*self.operands, *self.params.values()) if self.params else self.operands:
+                if type(x) is Name:
+                    found.append(x)
+                elif type(x) is tuple or type(x) is list:
+                    found += names_in(x)
+            self._uses = tuple(found)
+        return self._uses
 
     def __str__(self) -> str:
         inner = [str(x) if isinstance(x, Name) else repr(_plain_number(x)) for x in self.operands]
@@ -74,6 +77,15 @@ def renamed(x: Any, names: Mapping[str, Any]) -> Any:
     if type(x) in (tuple, list):
         return type(x)(renamed(item, names) for item in x)
     return x
+
+
+def reworded(line: Line, by: Mapping[str, Any]) -> Line:
+    """The line with names replaced."""
+    if not by or by.keys().isdisjoint(line.uses()):
+        return line
+    operands = tuple([by.get(x, x) if type(x) is Name else renamed(x, by) for x in line.operands])
+    params = {k: renamed(v, by) for k, v in line.params.items()} if line.params else {}
+    return Line(line.name, line.op, operands, params, line.shape, line.dtype, line.kind, line.named)
 
 
 def _plain_number(x: Any) -> Any:
