@@ -487,10 +487,10 @@ def _difference(a: Program, b: Program) -> str | None:
     def same(x: Any, y: Any) -> bool:
         if type(x) is not type(y):
             return False
+        if isinstance(x, (tuple, list)):
+            return len(x) == len(y) and all(map(same, x, y))
         if isinstance(x, str) and x in number and y in other:
             return number[x] == other[y]
-        if isinstance(x, (tuple, list)):
-            return len(x) == len(y) and all(same(p, q) for p, q in zip(x, y, strict=True))
         if isinstance(x, dict):
             return x.keys() == y.keys() and all(same(x[k], y[k]) for k in x)
         if isinstance(x, ndarray):
@@ -512,7 +512,8 @@ def _difference(a: Program, b: Program) -> str | None:
         if line.op is not its_line.op:
             return f"{line.op.name}, then {its_line.op.name} ({line.name})"
         counts = line.op.kind == "check"  # how many entries a mask had is its own affair, where nothing else differs
-        if not same(line.operands, its_line.operands) or not (counts or same(line.params, its_line.params)):
+        if not same(line.operands, its_line.operands) or not (
+                counts or line.params is its_line.params or same(line.params, its_line.params)):
             return f"{line.op.name} of {line.name} has other operands"
         number[line.name], other[its_line.name] = len(number), len(other)
     if not same(list(a.outputs.values()), list(b.outputs.values())):

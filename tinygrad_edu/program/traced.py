@@ -64,18 +64,20 @@ class Traced(ndarray):
             self.source, self.changed = obj, obj.changed
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method == "__call__" and not kwargs and ufunc.nout == 1:  # single numbers, by the shortest way
-            numbers = []
+        if method == "__call__" and not kwargs and ufunc.nout == 1:  # by far the most, by the shortest way
+            operands = []
             for x in inputs:
                 kind = type(x)
-                if kind is Traced and not x.shape:
-                    numbers.append(x.view(ndarray)[()])
-                elif kind is float or kind is int or kind is np.float64:
-                    numbers.append(x)
+                if kind is Traced:
+                    operands.append(x.view(ndarray) if x.shape else x.view(ndarray)[()])
+                elif kind is Tensor:
+                    return NotImplemented
                 else:
-                    break
-            else:
-                return traced(ufunc(*numbers), (ufunc, inputs, kwargs))
+                    operands.append(_plain(x))
+            value = ufunc(*operands)
+            if type(value) is ndarray or isinstance(value, np.generic):
+                return traced(value, (ufunc, inputs, kwargs), new=True)
+            return noted(ufunc, value, inputs, kwargs)
         if any(type(x) is Tensor for x in inputs):
             return NotImplemented  # recorded there, with this array as its operand
         plain, settings = [_plain(x) for x in inputs], {k: _plain(v) for k, v in kwargs.items()}
@@ -416,9 +418,16 @@ def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -
     """A call without a derivative rule, or on plain arrays: its result remembers it, where an operand does."""
     if op is indexing.gather:
         counted.masks(params.get("index"))
-    if not isinstance(y, (ndarray, np.generic)) or not any(True for _ in arrays_in((args, params))):
+    if not isinstance(y, (ndarray, np.generic)):
         return y
-    if type(y) is Traced and _is_new(op, y) and not any(y is (x.value if type(x) is Tensor else x) for x in args):
+    known = same = False
+    for x in args:
+        value = x.value if type(x) is Tensor else x
+        known = known or type(value) is Traced
+        same = same or value is y
+    if not known and not any(True for _ in arrays_in((args, params))):
+        return y
+    if type(y) is Traced and not same and _is_new(op, y):
         y.source, y.changed = (op, args, params), ""  # whatever its function did inside
         return y
     return traced(y, (op, args, params), new=op is indexing.put)
