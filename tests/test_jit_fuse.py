@@ -344,6 +344,19 @@ def test_how_an_operand_is_cut(shape, whole, split, how):
     assert cut(shape, whole, split) == how
 
 
+@pytest.mark.parametrize("n", [1_000_000, 1_234_567, 3_000_000])
+@pytest.mark.parametrize("threads", [2, 4])
+def test_threads_find_equal_work(n, threads):
+    x = np.linspace(-1, 1, n, dtype=np.float32)
+    step = jit(lambda x: (np.tanh(np.exp(-x * x) * x) + np.log1p(x * x)) * np.exp(np.sin(x)), threads=threads)
+    step(x)
+    made = next(iter(step.entries.values())).made
+    (region,) = [line.params["region"] for line in made.program.lines if line.op is fusing.BLOCKED]
+    assert region.threads == threads
+    blocks = -(-region.rows // region.step)
+    assert blocks % threads == 0 and region.rows - (blocks - 1) * region.step > 0.8 * region.step
+
+
 def test_planned_memory_is_small():
     x = np.ones(1_000_000, np.float32)
     f = tg.value_and_grad(lambda t: chain(*t))

@@ -51,3 +51,31 @@ def test_one_of_them_alone_stays():
             step(np.linspace(-1, 1, 5))
             sources.append(next(iter(step.entries.values())).made.source)
         assert sources[0] == sources[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("f", [
+    lambda z: (tg.softplus(z), tg.sigmoid(z)),
+    lambda z: (tg.sigmoid(-z), tg.softplus(z), tg.sigmoid(z)),
+    lambda z: (tg.sigmoid(z), tg.log_sigmoid(z)),
+    lambda z: (tg.softplus(-z), tg.sigmoid(z), tg.sigmoid(-z)),
+    lambda z: tg.value_and_grad(lambda z: tg.sum(tg.softplus(z) * np.where(np.isfinite(z), 1.0, 0.0).astype(z.dtype)))(z)[1:],
+], ids=["after", "before", "log", "turned", "slope"])
+def test_softplus_and_sigmoid_have_one_exponential(f, dtype):
+    z = np.concatenate([np.linspace(-30, 30, 101), [0.0, -0.0, 80, -80, 87, 88, -88, 700, -708, 709, 1e4, -1e4]]).astype(dtype)
+    shared, plain = jit(f), jit(f, without=("share_exponentials",))
+    for g in (shared, plain):
+        g(z)
+    limits = np.finfo(dtype)
+    for eager, a, b in zip(f(z), shared(z), plain(z), strict=True):
+        np.testing.assert_allclose(a, b, rtol=6 * limits.eps, atol=2 * limits.tiny)
+        np.testing.assert_allclose(a, np.asarray(eager), rtol=6 * limits.eps, atol=2 * limits.tiny)
+    assert next(iter(shared.entries.values())).made.source.count("exp(") == 1
+
+
+def test_softplus_of_what_is_not_finite():
+    z = np.array([np.inf, -np.inf, np.nan])
+    for f in (tg.softplus, tg.log_sigmoid, tg.sigmoid, lambda z: tg.softplus(z) + tg.sigmoid(z)):
+        step = jit(f)
+        step(z)
+        np.testing.assert_array_equal(step(z), np.asarray(f(z)))

@@ -167,9 +167,15 @@ def _minus_size(x: Any) -> Any:
 
 
 def _softplus(x: Any, beta: float = 1.0) -> Any:
+    """log(1 + eˣ), which is x itself long before eˣ is too large a number."""
     if beta != 1.0:
         return _softplus(x * beta) / beta
-    return np.log1p(np.exp(_minus_size(x))) + np.maximum(x, 0)
+    return np.maximum(x, np.log1p(np.exp(np.minimum(x, largest_exponent(x.dtype)))))
+
+
+def largest_exponent(dtype: Any) -> float:
+    """A whole x such that neither eˣ overflows nor 1/(1 + eˣ) underflows."""
+    return float(int((np.finfo(dtype).maxexp - 2) * math.log(2)))
 
 
 def _cross_entropy_logits(z: Any, y: Any) -> Any:
@@ -297,5 +303,5 @@ def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Na
     return [*writer.lines[:-1], replace(last, name=line.name, named=line.named)]
 
 
-__all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "LOG_OF_TOTAL", "PICK", "expand", "near_one", "near_zero",
-           "products", "reduction", "ufunc_of"]
+__all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "LOG_OF_TOTAL", "PICK", "expand", "largest_exponent", "near_one",
+           "near_zero", "products", "reduction", "ufunc_of"]

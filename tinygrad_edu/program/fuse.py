@@ -27,7 +27,8 @@ LARGE = 400 << 10  # bytes of the smallest array for which blocks were measured 
 SAVED = 3 << 20  # bytes that need not be written to memory and read from it again
 BLOCK = 128 << 10  # bytes of one array in a block: some ten of them fit into the second-level cache
 SHARED = 16 << 20  # bytes that the operations of a region write, from which waking other threads pays
-THREAD_BLOCK = 384 << 10  # and where threads share the work: longer calls, so that they seldom wait for each other
+THREAD_BLOCK = 512 << 10  # and where threads share the work: longer calls, so that they seldom wait for each other
+EVEN = 4  # threads that find equal work
 WIDEST_ROW = 512 << 10
 WORTH_A_THREAD = 6e5  # nanoseconds of work
 
@@ -358,13 +359,14 @@ def _blocked(name: Name, group: Sequence[Line], grouping: _Grouping, threads: in
     rows = math.prod(shape[:split])
     if math.prod(shape) * len(group) * itemsize < SHARED:
         threads = 1
-    step = max(1, BLOCK // row)
-    step = -(-rows // max(1, round(rows / step)))  # blocks of nearly equal length,
+    sums = max(1, round(rows / max(1, BLOCK // row)))  # blocks of nearly equal length,
+    together = max(1, THREAD_BLOCK // BLOCK)
+    if sums > together:
+        sums += -sums % (together * EVEN)  # as many for every thread,
+    summed = -(-rows // sums)
     whole_lines = 64 // math.gcd(64, row // itemsize)
-    step += -step % whole_lines  # which begin where a line of the cache does
-    summed = step
-    if threads > 1:
-        step *= max(1, THREAD_BLOCK // BLOCK)
+    summed += -summed % whole_lines  # which begin where a line of the cache does
+    step = summed * together if threads > 1 else summed
     region = Region(inputs, tuple(group), outputs, shape, split, step, min(threads, -(-rows // step)), summed)
     kind = group[-1].kind
     lines = [Line(name, BLOCKED, inputs, {"region": region}, (), np.float64, kind)]

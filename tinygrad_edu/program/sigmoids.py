@@ -1,6 +1,6 @@
-"""σ(−z) from what σ(z) has computed already: e⁻ᶻ/(1 + e⁻ᶻ), exact to the last digits where 1 − σ(z) is not.
+"""One exponential for σ(z), σ(−z) and softplus(z) = log(1 + eᶻ): the derivatives of each need another of them.
 
-The derivatives of GELU, SiLU, softplus and of cross-entropies need both.
+σ(−z) is e⁻ᶻ/(1 + e⁻ᶻ), exact to the last digits where 1 − σ(z) is not.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import numpy as np
 
 from ..rules import pointwise
 from .algebra import ADD, DIVIDE, MULTIPLY, NEGATIVE, dtypes_of, with_lines
+from .expand import largest_exponent
+from .passes import share
 from .program import Line, Name, Program
 
 # no exponential is taken larger, so that e/(1 + e) is 1 in the end, not inf · 0; its reciprocal is a normal number
@@ -19,7 +21,57 @@ LARGEST = {np.dtype(np.float32): 2.0**126, np.dtype(np.float64): 2.0**1022}
 
 
 def share_exponentials(program: Program) -> Program:
-    """Compute σ(−z) without another exponential and another division, where the program has σ(z) too."""
+    """Compute one exponential, and one division, for a sigmoid and what else needs its exponential."""
+    return _both_from_one(_beside_softplus(program))
+
+
+def _beside_softplus(program: Program) -> Program:
+    """σ(z) as e/(1 + e) and σ(−z) as 1/(1 + e), where softplus(z) computes e = exp(min(z, largest exponent))."""
+    line_of = {str(line.name): line for line in program.lines}
+    dtypes = dtypes_of(program)
+    softplus: dict[str, tuple[Line, Line, bool]] = {}  # z -> the lines of min(±z, largest) and of e, whether −z is meant
+    for e in program.lines:
+        near = line_of.get(str(e.operands[0])) if e.op.forward is np.exp else None
+        if near is not None and near.op is pointwise.minimum and isinstance(near.operands[0], Name) and np.dtype(
+                e.dtype) in LARGEST and near.operands[1] == largest_exponent(e.dtype):
+            z, turned = _unsigned(near.operands[0], line_of)
+            softplus.setdefault(z, (near, e, turned))
+    sigmoids: dict[str, tuple[str, bool]] = {}  # the line of σ(±z) -> z, whether −z is meant
+    for line in program.lines if softplus else ():
+        parts = _sigmoid(line, line_of)
+        if parts is not None and parts[2] in softplus and dtypes.get(parts[2]) == line.dtype:
+            sigmoids[str(line.name)] = parts[2:]
+    if not sigmoids:
+        return program
+    taken = {*dtypes}
+    lines: list[Line] = []
+
+    def made(op: Any, operands: Any, like: Line, wanted: str) -> Name:
+        name, k = Name(wanted), 2
+        while name in taken:
+            name, k = Name(f"{wanted}_{k}"), k + 1
+        taken.add(name)
+        lines.append(Line(name, op, operands, {}, like.shape, like.dtype, like.kind))
+        return name
+
+    parts_of: dict[str, tuple[Name, Name]] = {}  # z -> e, 1 + e
+    for line in program.lines:
+        if str(line.name) in sigmoids:
+            z, turned = sigmoids[str(line.name)]
+            near, e, e_turned = softplus[z]
+            if z not in parts_of:
+                inner = made(NEGATIVE, (Name(z),), line, f"{z}_minus") if e_turned else Name(z)
+                inner = made(near.op, (inner, near.operands[1]), line, near.name)
+                inner = made(e.op, (inner,), line, e.name)  # the same lines again: these may be needed before those
+                parts_of[z] = inner, made(ADD, (inner, 1), line, f"{e.name}_total")
+            inner, total = parts_of[z]
+            line = replace(line, op=DIVIDE, operands=(inner if turned == e_turned else 1, total), params={})
+        lines.append(line)
+    return share(with_lines(program, lines))
+
+
+def _both_from_one(program: Program) -> Program:
+    """σ(−z) without another exponential and another division, where the program has σ(z) too."""
     line_of = {str(line.name): line for line in program.lines}
     dtypes = dtypes_of(program)
     found: dict[str, tuple[Line, Line, Line, bool]] = {}  # z -> the lines of σ(z): e⁻ᶻ, 1 + e⁻ᶻ, their reciprocal
@@ -68,10 +120,16 @@ def _sigmoid(line: Line, line_of: dict[str, Line]) -> tuple[Line, Line, str, boo
     inner: Any = exponential.operands[0]
     if not isinstance(inner, Name):
         return None
-    minus = line_of.get(inner)
+    z, turned = _unsigned(inner, line_of)
+    return exponential, total, z, not turned
+
+
+def _unsigned(x: Name, line_of: dict[str, Line]) -> tuple[str, bool]:
+    """(z, True) where x is −z, otherwise (x, False)."""
+    minus = line_of.get(x)
     if minus is not None and minus.op.forward is NEGATIVE.forward and isinstance(minus.operands[0], Name):
-        return exponential, total, str(minus.operands[0]), False
-    return exponential, total, str(inner), True
+        return str(minus.operands[0]), True
+    return str(x), False
 
 
 def _made_by(line: Line, op: Any, number: float, line_of: dict[str, Line], first: bool = False) -> Line | None:
