@@ -7,10 +7,8 @@ pass says so.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -21,7 +19,7 @@ from ..rules import shapes as shape_rules
 from ..rules.products import matmul
 from ..rules.shapes import reshape
 from .expand import LESS_ONE, ufunc_of
-from .program import Line, Name, Program, names_in, renamed, reworded
+from .program import Line, Name, Program, renamed, reworded
 from .traced import as_primitive
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE = (
@@ -30,29 +28,17 @@ ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATIVE = (
 
 def shapes_of(program: Program) -> dict[str, tuple[int, ...]]:
     """The shape of every value, by name."""
-    found: dict[str, tuple[int, ...]] = {x.name: tuple(x.shape) for x in program.inputs}
-    found |= {name: np.shape(value) for name, value in program.constants.items()}
-    found |= {flat.name: (sum(math.prod(found[m]) for m in flat.members),) for flat in program.flats}
-    return found | {line.name: tuple(line.shape) for line in program.lines}
+    return program.kinds[0].copy()
 
 
 def dtypes_of(program: Program) -> dict[str, Any]:
     """The dtype of every value, by name."""
-    found: dict[str, Any] = {x.name: None if x.dtype is None else np.dtype(x.dtype) for x in program.inputs}
-    found |= {name: value.dtype for name, value in program.constants.items()}
-    found |= {flat.name: np.dtype(flat.dtype) for flat in program.flats}
-    return found | {line.name: np.dtype(line.dtype) for line in program.lines}
+    return program.kinds[1].copy()
 
 
 def uses_of(program: Program) -> dict[str, int]:
     """How often every value is read, results and updates included."""
-    counts: dict[str, int] = dict(Counter(chain.from_iterable([line.uses() for line in program.lines])))
-    for out in program.outputs.values():
-        for name in names_in(out):
-            counts[name] = counts.get(name, 0) + 1
-    for update in program.updates:
-        counts[update.value] = counts.get(update.value, 0) + 1
-    return counts
+    return program.uses.copy()
 
 
 def with_lines(program: Program, lines: Iterable[Line], by: dict[str, Any] | None = None) -> Program:

@@ -79,9 +79,12 @@ PASS_NAMES = tuple(dict.fromkeys([name for name, _, _ in (*PASSES, *LATER)] + [
 def optimised(program: Program, without: Iterable[str] = ()) -> Program:
     """The program after all passes but those in `without`."""
     off = set(without)
+    settled: dict[Pass, Program] = {}  # programs that a pass has left as they were
     for name, step, _ in PASSES:
-        if name not in off:
-            program = step(program)
+        if name not in off and settled.get(step) is not program:
+            before, program = program, step(program)
+            if program is before:
+                settled[step] = program
     return program
 
 

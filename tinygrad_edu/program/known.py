@@ -44,7 +44,7 @@ def _regrouped(line: Line, line_of: dict[str, Line], position: dict[str, int], u
     here = position[str(line.name)]
 
     def early(x: Any) -> bool:
-        return isinstance(x, Name) and source_position(x, line_of, position) < here - FAR
+        return isinstance(x, Name) and _known_before(here - FAR, x, line_of, position)
 
     for inner_name, b in (line.operands, line.operands[::-1]):
         inner = line_of.get(inner_name) if isinstance(inner_name, Name) else None
@@ -63,14 +63,13 @@ def _like(x: Any, line: Line, line_of: dict[str, Line]) -> bool:
     return found is not None and found.shape == line.shape and found.dtype == line.dtype
 
 
-def source_position(x: Any, line_of: dict[str, Line], position: dict[str, int], depth: int = 3) -> int:
-    """Where a value could be computed at the earliest: after what it is made of, looking through short chains."""
-    line = line_of.get(x) if isinstance(x, Name) else None
-    if line is None:
-        return -1
-    if not depth or not (ufunc_of(line.op) is not None or line.op is getitem):
-        return position.get(x, -1)
-    return max((source_position(y, line_of, position, depth - 1) for y in line.operands if isinstance(y, Name)), default=-1)
+def _known_before(here: int, x: Name, line_of: dict[str, Line], position: dict[str, int], depth: int = 3) -> bool:
+    """Whether a value could be computed before a line: with what it is made of, looking through short chains."""
+    line = line_of.get(x)
+    if line is None or position[x] < here:
+        return here > -1
+    return depth > 0 and (ufunc_of(line.op) is not None or line.op is getitem) and all(
+        _known_before(here, y, line_of, position, depth - 1) for y in line.operands if type(y) is Name) and here > -1
 
 
 def place_products(program: Program) -> Program:
@@ -115,7 +114,7 @@ def _placed_product(line: Line, line_of: dict[str, Line], position: dict[str, in
     here = position[str(line.name)]
 
     def early(x: Any) -> bool:
-        return isinstance(x, Name) and x in line_of and source_position(x, line_of, position) < here - FAR
+        return isinstance(x, Name) and x in line_of and _known_before(here - FAR, x, line_of, position)
 
     for x, w in (line.operands, line.operands[::-1]):
         place = line_of.get(x) if isinstance(x, Name) else None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -202,6 +205,27 @@ class Program:
             parts.append((line.op.name, operands, of(line.params), line.shape, np.dtype(line.dtype).str, line.kind))
             number[line.name] = len(number)
         return (*parts, *(of(x) for x in self.outputs.values()))
+
+    @cached_property
+    def kinds(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
+        """The shapes and the dtypes of all values, by name."""
+        shapes: dict[str, tuple[int, ...]] = {x.name: tuple(x.shape) for x in self.inputs}
+        dtypes: dict[str, Any] = {x.name: None if x.dtype is None else np.dtype(x.dtype) for x in self.inputs}
+        for name, value in self.constants.items():
+            shapes[name], dtypes[name] = np.shape(value), value.dtype
+        for flat in self.flats:
+            shapes[flat.name], dtypes[flat.name] = (sum(math.prod(shapes[m]) for m in flat.members),), np.dtype(flat.dtype)
+        shapes |= {line.name: tuple(line.shape) for line in self.lines}
+        dtypes |= {line.name: np.dtype(line.dtype) for line in self.lines}
+        return shapes, dtypes
+
+    @cached_property
+    def uses(self) -> dict[str, int]:
+        """How often every value is read, results and updates included."""
+        counts: dict[str, int] = dict(Counter(chain.from_iterable([line.uses() for line in self.lines])))
+        for name in (*chain.from_iterable(map(names_in, self.outputs.values())), *[update.value for update in self.updates]):
+            counts[name] = counts.get(name, 0) + 1
+        return counts
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Program) and self.key == other.key

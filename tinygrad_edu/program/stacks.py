@@ -178,10 +178,12 @@ def inserted(program: Program, stacks: Stacks, dropped: set[str], by: dict[str, 
     for position, line in stacks.new:
         at.setdefault(position, []).append(line)
     lines = [reworded(line, by) for line in at.get(-1, ())]
+    renamed_ones = by.keys()
     for i, line in enumerate(program.lines):
-        if str(line.name) not in dropped:
-            lines.append(reworded(line, by))
-        lines += [reworded(new, by) for new in at.get(i, ())]
+        if line.name not in dropped:
+            lines.append(line if renamed_ones.isdisjoint(line.uses()) else reworded(line, by))
+        if i in at:
+            lines += [reworded(new, by) for new in at[i]]
     outputs = {k: renamed(v, by) for k, v in program.outputs.items()}
     updates = tuple(replace(u, value=by.get(str(u.value), u.value)) for u in program.updates)
     new = {name for _, line in stacks.new for name in line.uses()}
