@@ -144,6 +144,7 @@ def try_out(name: str, function: Any) -> tuple[str, tuple[Any, ...], dict[str, A
             try:
                 with warnings.catch_warnings(), np.errstate(all="raise"):
                     warnings.simplefilter("error")
+                    warnings.simplefilter("ignore", DeprecationWarning)  # a function on its way out is listed while it is there
                     wanted = function(*_copies(args), **kwargs)
             except Exception as error:
                 short_of = error

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,15 @@ def test_a_callback_stops() -> None:
     assert history.stopped == "stopped after epoch 3 by the callback"
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests run in the background and have inherited that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_an_interruption_keeps_the_last_state(tmp_path: Path) -> None:
     """Ctrl-C during an update: the update is finished, the model kept, and the last checkpoint goes on exactly."""
     model, path, calls = model_of(), tmp_path / "run.npz", []
@@ -312,6 +322,7 @@ def test_an_interruption_keeps_the_last_state(tmp_path: Path) -> None:
     np.testing.assert_array_equal(resumed[0].weight.data, whole[0].weight.data)
 
 
+@pytest.mark.usefixtures("listening")
 def test_a_second_interruption_ends_at_once() -> None:
     model = model_of()
 

@@ -137,7 +137,7 @@ def _compare_modes(function: Callable[..., Any], sample: tuple[Any, ...], name: 
     """⟨g, jvp t⟩ = ⟨vjp g, t⟩ for random g and t: the two rules are of one derivative."""
     rng = np.random.default_rng(0)
     xs = [np.asarray(x, np.float64) for x in sample]
-    ts = [rng.uniform(0.5, 1.5, x.shape)[()] for x in xs]
+    ts = [np.asarray(rng.uniform(0.5, 1.5, x.shape))[()] for x in xs]
     y, tangent = directional(function, tuple(x[()] for x in xs), tuple(ts))
     g = rng.uniform(0.5, 1.5, np.shape(y))
     left = float(np.sum(g * tangent))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import itertools
 from collections.abc import Callable
+from math import isfinite
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,11 @@ def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """
     x = as_array(x, "rot90")
     i, j = axes
-    k %= 4
+    try:
+        k = index(k) % 4
+    except TypeError:
+        raise TypeError(f"rot90: k={k!r}: quarter turns are counted in whole numbers. Write k={round(k)}."
+                        if isinstance(k, float) and isfinite(k) else f"rot90: k={k!r} is not a whole number.") from None
     if k == 0:
         return x
     if k == 2:
@@ -83,7 +89,7 @@ def roll(x: Any, shift: Any, axis: Axis = None) -> Any:
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    moves = (shift,) * len(axes) if isinstance(shift, (int, np.integer)) else tuple(shift)
+    moves = (shift,) * len(axes) if not np.ndim(shift) else tuple(shift)
     if len(axes) == 1:
         axes = axes * len(moves)
     return shapes.roll(x, shift=tuple(int(s) for s in moves), axis=tuple(one_axis(x, i, "roll") for i in axes))
@@ -111,7 +117,7 @@ def tile(x: Any, reps: Any) -> Any:
     Tensor([1., 2., 1., 2.])
     """
     x = as_array(x, "tile")
-    times = (int(reps),) if isinstance(reps, (int, np.integer)) else tuple(int(r) for r in reps)
+    times = (int(reps),) if not np.ndim(reps) else tuple(int(r) for r in reps)
     ndim = builtins.max(x.ndim, len(times))
     times = (1,) * (ndim - len(times)) + times
     sizes = (1,) * (ndim - x.ndim) + tuple(x.shape)

@@ -198,4 +198,4 @@ def _parse_einsum(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str]
 
 
 # what NumPy keeps elsewhere or under another name
-NUMPY = {np.vdot: vdot, np.inner: inner}
+NUMPY: dict[Any, Any] = {np.vdot: vdot, np.inner: inner}

@@ -171,7 +171,7 @@ def nanprod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _counted(there: Any, axis: Axis, keepdims: bool, dtype: Any, name: str, ddof: float = 0) -> Any:
     """How many numbers there are, less ddof; nan, with NumPy's warning, where that is none."""
-    count = np.sum(there, axis=axis if axis is None or isinstance(axis, int) else tuple(axis), keepdims=keepdims) - ddof
+    count = there.sum(axis=axis if axis is None or isinstance(axis, int) else tuple(axis), keepdims=keepdims) - ddof
     enough = np.greater(count, 0)
     if not np.asarray(enough).all():
         warnings.warn(f"{name}: no number to take it of; the result is nan there.", RuntimeWarning, stacklevel=4)
@@ -197,7 +197,7 @@ def nanvar(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
     Tensor(1.0)
     """
     y, there = _without_nan(x, 0.0, "nanvar")
-    middle = divide(sum(y, axis, True), np.maximum(np.sum(there, axis=axis, keepdims=True), 1).astype(y.dtype))
+    middle = divide(sum(y, axis, True), np.maximum(there.sum(axis=axis, keepdims=True), 1).astype(y.dtype))
     apart = where(there, y - middle, 0.0)
     return divide(sum(apart * apart, axis, keepdims), _counted(there, axis, keepdims, y.dtype, "nanvar", ddof))
 
@@ -216,7 +216,7 @@ def nanstd(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -
 
 def _extreme(x: Any, axis: Axis, keepdims: bool, choose: Any, worst: float, name: str) -> Any:
     y, there = _without_nan(x, worst, name)
-    some = np.any(there, axis=axis if axis is None or isinstance(axis, int) else tuple(axis), keepdims=keepdims)
+    some = there.any(axis=axis if axis is None or isinstance(axis, int) else tuple(axis), keepdims=keepdims)
     if not np.asarray(some).all():
         warnings.warn(f"{name}: no number to take it of; the result is nan there.", RuntimeWarning, stacklevel=3)
     return where(some, choose(y, axis, keepdims), np.nan)
