@@ -52,14 +52,14 @@ def gaussian_mixture(m: int = 2000) -> Data:
     """Points in three dimensions and eight Gaussians: logits of the weights, means, logarithms of the deviations."""
     rng = np.random.default_rng(215)
     centres = 3 * rng.standard_normal((8, 3))
-    return Data(X=centres[rng.integers(0, 8, m)] + rng.standard_normal((m, 3)), rate=0.1,
+    return Data(X=centres[rng.integers(0, 8, m)] + rng.standard_normal((m, 3)), rate=0.1, whole=True,
                 params=[np.zeros(8), centres + rng.standard_normal((8, 3)), 0.1 * rng.standard_normal((8, 3))])
 
 
 def logistic_rows(m: int = 5000) -> Data:
     """Logistic regression with examples in rows, a vector of 30 weights and a single bias."""
     rng = np.random.default_rng(216)
-    return Data(X=rng.standard_normal((m, 30)), y=(rng.random(m) < 0.4).astype(float), rate=0.1, decay=1e-3,
+    return Data(X=rng.standard_normal((m, 30)), y=(rng.random(m) < 0.4).astype(float), rate=0.1, decay=1e-3, whole=True,
                 params=[0.1 * rng.standard_normal(30), np.array(0.1)])
 
 

@@ -24,7 +24,9 @@ floats, which an engine that records cannot come near."""
 
 _LEGEND = """\
 "tinygrad_edu" is eager, as users write it: `value_and_grad` and its kin. "tinygrad_edu, jit" is the same cost under
-`tg.jit`: a training step is one compiled function, update included, `jit(step, donate=("params",))`. "goal": the most
+`tg.jit`: a training step is one compiled function, update included, `jit(step, donate=("params",))`. Where every step
+sees all the data (W2, W3, W4, W15, W16), data that never change are declared constant, as JAX's arrays are: `constant=`
+makes them read-only, and may hold them in another order, or what follows from them, a second time. "goal": the most
 that this project allows itself. "no": the engine has no such derivatives, knows only single numbers, takes a minute
 to compile them (JAX on W1), or was not given the program. "fails": it ends with an error. PyTorch is eager and uses
 its own kernels for convolutions and for the LSTM; JAX compiles every step, with loops over time as lax.scan; the
@@ -40,7 +42,8 @@ _ALLOCATED = """\
 ## Memory of a compiled step
 
 MB allocated at most while steps run, parameters and all that the engine keeps included, counted by tracemalloc after
-the steps in which a compiled function is made."""
+the steps in which a compiled function is made. The data are not counted, but what is held of constant data in another
+order is."""
 
 _COMPILING = """\
 ## Compiling

@@ -13,7 +13,9 @@ import numpy as np
 
 from . import more_data as more
 
-Data = SimpleNamespace  # always with .params, the arrays to differentiate by; what else, the workload says
+# Always with .params, the arrays to differentiate by; with whole=True where every step of a fit sees all its data, which never
+# change; what else, the workload says.
+Data = SimpleNamespace
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def logistic_regression() -> Data:
     """Images as columns: 209 of 64 x 64 x 3 numbers."""
     rng = np.random.default_rng(102)
     n, m = 12288, 209
-    return Data(X=rng.random((n, m)), Y=(rng.random((1, m)) < 0.35).astype(float), rate=1e-5,
+    return Data(X=rng.random((n, m)), Y=(rng.random((1, m)) < 0.35).astype(float), rate=1e-5, whole=True,
                 params=[0.01 * rng.standard_normal((n, 1)), np.zeros((1, 1))])
 
 
@@ -65,8 +67,8 @@ def shallow_network() -> Data:
     angle = np.linspace(0, 3.12, m) + 3.12 * label + 0.2 * rng.standard_normal(m)
     radius = 4 * np.sin(4 * angle) + 0.2 * rng.standard_normal(m)
     return Data(X=np.stack([radius * np.sin(angle), radius * np.cos(angle)]), Y=label[None].astype(float), rate=0.01,
-                params=[0.5 * rng.standard_normal((4, 2)), np.zeros((4, 1)), 0.5 * rng.standard_normal((1, 4)),
-                        np.zeros((1, 1))])
+                whole=True, params=[0.5 * rng.standard_normal((4, 2)), np.zeros((4, 1)), 0.5 * rng.standard_normal((1, 4)),
+                                    np.zeros((1, 1))])
 
 
 def deep_network() -> Data:
@@ -76,7 +78,8 @@ def deep_network() -> Data:
     params: list[Any] = []
     for n_in, n_out in pairwise(sizes):
         params += [rng.standard_normal((n_out, n_in)) / np.sqrt(n_in), np.full((n_out, 1), 0.05)]
-    return Data(X=rng.random((sizes[0], m)), Y=(rng.random((1, m)) < 0.35).astype(float), params=params, rate=1e-4)
+    return Data(X=rng.random((sizes[0], m)), Y=(rng.random((1, m)) < 0.35).astype(float), params=params, rate=1e-4,
+                whole=True)
 
 
 def classifier(sizes: tuple[int, ...], m: int, dtype: type, seed: int) -> Data:

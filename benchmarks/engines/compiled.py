@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,11 @@ Loss = Callable[..., Any]
 class CompiledEngine(Engine):
     """A subclass says how to compile, and how to differentiate by the first argument."""
 
-    def compile(self, f: Callable[..., Any], donate: tuple[str, ...] = ()) -> Callable[..., Any]:
-        """A function that does what f does; it may reuse the memory of the arguments that `donate` names."""
+    def compile(self, f: Callable[..., Any], donate: tuple[str, ...] = (), constant: Sequence[int] = ()) -> Callable[..., Any]:
+        """A function that does what f does.
+
+        It may reuse the memory of the arguments that `donate` names; those at the places of `constant` never change.
+        """
         raise NotImplementedError
 
     def value_and_grad(self, f: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +50,8 @@ class CompiledEngine(Engine):
             value, gradients = both(params, *arrays)
             return value, tuple([p - rate * g for p, g in zip(params, gradients, strict=True)])
 
-        compiled = self.compile(descend, donate=("params",))
+        constant = range(2, 2 + len(arrays)) if getattr(d, "whole", False) else ()
+        compiled = self.compile(descend, donate=("params",), constant=constant)
 
         def step() -> None:
             _, state[0] = self.ready(compiled(state[0], d.rate, *arrays))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ class OursCompiled(CompiledEngine, Ours):
 
     title = "tinygrad_edu, jit"
 
-    def compile(self, f: Callable[..., Any], donate: tuple[str, ...] = ()) -> Callable[..., Any]:
-        return tg.jit(f, donate=donate)  # type: ignore[no-any-return]
+    def compile(self, f: Callable[..., Any], donate: tuple[str, ...] = (), constant: Sequence[int] = ()) -> Callable[..., Any]:
+        return tg.jit(f, donate=donate, constant=constant)  # type: ignore[no-any-return]
 
     def value_and_grad(self, f: Callable[..., Any]) -> Callable[..., Any]:
         return tg.value_and_grad(f)

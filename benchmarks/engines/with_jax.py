@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -58,7 +58,7 @@ class Jax(CompiledEngine):
     def zeros(self, shape: tuple[int, ...], like: Any) -> Any:
         return jnp.zeros(shape, like.dtype)
 
-    def compile(self, f: Callable[..., Any], donate: tuple[str, ...] = ()) -> Callable[..., Any]:
+    def compile(self, f: Callable[..., Any], donate: tuple[str, ...] = (), constant: Sequence[int] = ()) -> Callable[..., Any]:
         return jax.jit(f, donate_argnames=donate) if donate else jax.jit(f)
 
     def value_and_grad(self, f: Callable[..., Any]) -> Callable[..., Any]:

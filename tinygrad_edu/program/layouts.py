@@ -19,12 +19,12 @@ from numpy import ndarray
 from ..rules.products import matmul
 from .algebra import shapes_of, with_lines
 from .big_products import THIN, way_to_split
+from .blocks import aligned
 from .places import Namer
 from .program import Line, Name, Program
 
 LARGE = 1 << 20  # bytes: below, a matrix stays in the cache between its products, in any order
 BEYOND = 4_000_000  # bytes of a matrix that a vector is multiplied with
-APART = 32 << 20  # bytes from which one copy for all products is better for the cache than the best order for each
 LONG = 16  # how many times longer than the result the sums are
 FEW = 100  # terms of a sum that make an operand on the left worth copying
 
@@ -49,7 +49,7 @@ def layouts(program: Program) -> Program:
         if u.order is not None:
             wanted.setdefault(u.name, set()).add(u.order)
     for u in uses.values():
-        if u.by_vector and len(wanted.get(u.name, ())) == 1 and program.constants[u.name].nbytes > APART:
+        if u.by_vector and len(wanted.get(u.name, ())) == 1:  # one copy for all: it stays in the cache
             (u.order,) = wanted[u.name]
     fresh = Namer(program)
     copies: dict[tuple[str, str], ndarray] = {}
@@ -64,8 +64,7 @@ def layouts(program: Program) -> Program:
                 continue
             own, key = (str(use.name), use.order), (str(use.name), use.order, use.turned)
             if own not in copies:
-                copies[own] = np.array(program.constants[use.name], order="C" if use.order == "C" else "F")
-                copies[own].flags.writeable = False
+                copies[own] = _copied(program.constants[use.name], use.order)
             if key not in names:
                 names[key] = fresh(f"{use.name}_{'rows' if use.order == 'C' else 'columns'}")
                 found[names[key]] = copies[own].T if use.turned else copies[own]
@@ -90,6 +89,9 @@ def _uses(program: Program) -> dict[tuple[str, int], Use]:
             if name is not None and len(other) <= 2:
                 order = _best_order(side, shapes[x], other, line.dtype)
                 own = order if order is None or not turned else "CF"["FC".index(order)]
+                flags = program.constants[name].flags
+                if own is None and not flags.c_contiguous and not flags.f_contiguous:  # np.dot copies it in every call
+                    own = "C"
                 found[str(line.name), side] = Use(name, turned, own, len(other) < 2 or 1 in other)
     return found
 
@@ -106,6 +108,14 @@ def _constant(x: Any, line_of: dict[str, Line], program: Program) -> tuple[Name 
         turned = not turned
         x = line.operands[0]
     return None, False
+
+
+def _copied(matrix: ndarray, order: str) -> ndarray:
+    turned = order == "F"
+    copy = aligned(matrix.shape[::-1] if turned else matrix.shape, matrix.dtype)
+    copy[...] = matrix.T if turned else matrix
+    copy.flags.writeable = False
+    return copy.T if turned else copy
 
 
 def _has_order(matrix: ndarray, order: str) -> bool:
