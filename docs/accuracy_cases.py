@@ -83,6 +83,11 @@ def _arctan2(a: Any, b: Any) -> Any:
     return mp.atan2(a, b)
 
 
+def _gelu_tanh_slope(x: Any) -> Any:
+    u, slope = mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3), mp.sqrt(2 / mp.pi) * (1 + 3 * mp.mpf(0.044715) * x * x)
+    return _sigmoid(2 * u) * (1 + 2 * x * slope * _sigmoid(-2 * u))
+
+
 def _gelu_tanh(x: Any) -> Any:
     return x * _sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3))
 
@@ -181,6 +186,7 @@ def _unary() -> Iterator[Case]:
         ("sinc", _sinc, (-4, 4)), ("sigmoid", _sigmoid, (-30, 30)), ("log_sigmoid", _log_sigmoid, (-30, 30)),
         ("softplus", _softplus, (-30, 30)), ("silu", lambda x: x * _sigmoid(x), (-30, 30)), ("erf", _erf, (-4, 4)),
         ("gelu", lambda x: x * _normal_cdf(x), (-8, 8)), ("gelu_tanh", _gelu_tanh, (-8, 8)),
+        ("gelu_tanh_slope", _gelu_tanh_slope, (-8, 8)),
         ("normal_cdf", _normal_cdf, (-8, 8)), ("elu", lambda x: x if x > 0 else mp.expm1(x), (-20, 5)),
         ("celu", lambda x: x if x > 0 else 2 * mp.expm1(x / 2), (-20, 5)),
         ("selu", lambda x: mp.mpf(1.0507009873554805) * (x if x > 0 else mp.mpf(1.6732632423543772) * mp.expm1(x)), (-20, 5)),
@@ -190,7 +196,8 @@ def _unary() -> Iterator[Case]:
         ("absolute", abs, (-9, 9)), ("hard_swish", lambda x: x * min(max(x + 3, 0), 6) / 6, (-5, 5)),
     ]
     special: dict[str, Any] = {
-        "gelu_tanh": lambda x: tg.gelu(x, approximate="tanh"), "normal_cdf": rules.normal_cdf,
+        "gelu_tanh": lambda x: tg.gelu(x, approximate="tanh"), "gelu_tanh_slope": rules.gelu_tanh_slope,
+        "normal_cdf": rules.normal_cdf,
         "celu": lambda x: tg.celu(x, 2.0), "huber": lambda x: tg.huber(x, np.zeros(x.shape, x.dtype), "none"),
     }
     for name, definition, span in table:
@@ -265,7 +272,8 @@ EXACT = frozenset({
 # largest slope, not of its own. Name -> the derivatives measured against the largest on the grid.
 TEXTBOOK: dict[str, tuple[int, ...]] = {
     "tanh": (1, 2), "sigmoid": (1, 2), "log_sigmoid": (2,), "softplus": (2,), "softplus(beta=3)": (2,), "silu": (2,),
-    "gelu_tanh": (2,), "mish": (1, 2), "tanhshrink": (2,), "focal(target 1)": (1, 2), "softmax": (1,), "log_softmax": (1,),
+    "gelu_tanh": (2,), "gelu_tanh_slope": (1, 2), "mish": (1, 2), "tanhshrink": (2,), "focal(target 1)": (1, 2),
+    "softmax": (1,), "log_softmax": (1,),
     "cross_entropy": (1,),
     "glu": (1,),
 }

@@ -125,7 +125,7 @@ def test_a_part_that_is_shared() -> None:
 
 def test_every_expansion_is_tried_here() -> None:
     named = {"sigmoid", "softplus", "log_sigmoid", "binary_cross_entropy_with_logits", "sigmoid_error", "relu", "silu",
-             "gelu_tanh", "mean", "sum", "sum_to", "softmax", "log_softmax", "class_cross_entropy", "constant_power", "square",
-             "clip", "max", "min"}
+             "gelu_tanh", "gelu_tanh_slope", "mean", "sum", "sum_to", "softmax", "log_softmax", "class_cross_entropy",
+             "constant_power", "square", "clip", "max", "min"}
     assert set(EXPANSIONS) <= named
     bits(lambda x: tg.grad(lambda b: np.sum(np.sin(Z + b)))(x), np.zeros((1, 4)), ulps=16)  # sum_to

@@ -99,6 +99,13 @@ def _vectorised(f: Callable[[float], float]) -> Callable[[Any], Any]:
 
 _phi = _vectorised(lambda x: 0.5 * math.erfc(-x / math.sqrt(2)))
 
+
+def _gelu_tanh_slope(x: Any) -> Any:
+    scale = np.sqrt(2 / np.pi)
+    t = np.tanh(scale * (x + 0.044715 * x**3))
+    return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * scale * (1 + 3 * 0.044715 * x * x)
+
+
 # name: (NumPy's function, lowest and highest argument)
 UNARY: dict[str, tuple[Callable[..., Any], float, float]] = {
     "negative": (np.negative, -2, 2), "positive": (np.positive, -2, 2), "identity": (lambda x: x, -2, 2),
@@ -115,6 +122,7 @@ UNARY: dict[str, tuple[Callable[..., Any], float, float]] = {
     "log_sigmoid": (lambda x: -np.logaddexp(0, -x), -3, 3), "softplus": (lambda x: np.logaddexp(0, x), -3, 3),
     "relu": (lambda x: x * (x > 0), -2, 2), "silu": (lambda x: x / (1 + np.exp(-x)), -3, 3),
     "erf": (_vectorised(math.erf), -2, 2), "normal_cdf": (_phi, -2, 2), "gelu": (lambda x: x * _phi(x), -2, 2),
+    "gelu_tanh_slope": (lambda x: _gelu_tanh_slope(x), -2, 2),
     "gelu_tanh": (lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), -2, 2),
 }
 # name: (NumPy's function, range of the first, range of the second)

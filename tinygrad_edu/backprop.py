@@ -259,14 +259,18 @@ def _to_shape(d: Any, shape: tuple[int, ...]) -> Any:
     if axes is None:
         if len(_summed) > 10_000:
             _summed.clear()
-        same = d.ndim == len(shape)
-        axes = tuple([i for i, n in enumerate(shape) if n == 1 != d.shape[i]]) if same else ()
+        extra = d.ndim - len(shape)
+        if extra > 0 and d.shape[extra:] == shape:
+            axes = tuple(range(extra))
+        else:
+            axes = tuple([i for i, n in enumerate(shape) if n == 1 != d.shape[i]]) if not extra else ()
         _summed[key] = axes = axes[0] if len(axes) == 1 else axes
-    if axes != ():
-        return np.add.reduce(d, axis=axes, keepdims=True) if type(d) is ndarray else sum_to(d, shape=shape)
-    return (sum_to if d.ndim > len(shape) else broadcast_to)(d, shape=shape)
+    if axes != () and type(d) is ndarray:
+        return _reduce(d, axis=axes, keepdims=d.ndim == len(shape))
+    return (sum_to if axes != () or d.ndim > len(shape) else broadcast_to)(d, shape=shape)
 
 
+_reduce: Any = np.add.reduce
 _summed: dict[Any, Any] = {}  # (shape, shape wanted) -> the axes to sum: the same few in every step
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..rules import pointwise, products, reductions, shapes
+from ..rules import pointwise, products, reductions, shapes, special
 from ..tensor import Primitive
 from .program import Line, Name, Program, renamed, reworded
 from .traced import as_primitive
@@ -220,8 +220,29 @@ def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
 
 
 def _gelu_tanh(x: Any) -> Any:
-    near = np.minimum(np.maximum(x, -25.0), 25.0)
-    return np.maximum(x, -25.0) * _sigmoid(2 * pointwise._GELU_SCALE * near * (1 + pointwise._GELU_CUBE * (near * near)))
+    """x σ(2u), from the e = exp(−2u) that its derivative needs; beyond the ends σ(2u) is 0 or 1, to all digits that count."""
+    if x.dtype.itemsize == 2:
+        return NotImplemented
+    low, _, e = _gelu_exponential(x)
+    return low * (1 / (e + 1))
+
+
+def _gelu_tanh_slope(x: Any) -> Any:
+    if x.dtype.itemsize == 2:
+        return NotImplemented
+    _, near, e = _gelu_exponential(x)
+    share = 1 / (e + 1)
+    growth = (near * near * (6 * special.GELU_SCALE * special.GELU_CUBE) + 2 * special.GELU_SCALE) * near
+    return (growth * (e * share) + 1) * share
+
+
+def _gelu_exponential(x: Any) -> tuple[Any, Any, Any]:
+    """x from the left end on, between the ends, and e there, which stays finite."""
+    end = 10.0 if x.dtype.itemsize == 4 else 21.0
+    a, b = special.GELU_SCALE, special.GELU_CUBE
+    low = np.maximum(x, -end)
+    near = np.minimum(low, end)
+    return low, near, np.exp((near * near * (-2 * a * b) - 2 * a) * near)
 
 
 def _constant_power(x: Any, exponent: float) -> Any:
@@ -245,6 +266,7 @@ EXPANSIONS: Mapping[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid, "softplus": _softplus, "log_sigmoid": lambda x: -_softplus(-x),
     "binary_cross_entropy_with_logits": _cross_entropy_logits, "sigmoid_error": _sigmoid_error,
     "relu": lambda x, grad_at_zero=0.0: np.maximum(x, 0), "silu": lambda x: x * _sigmoid(x), "gelu_tanh": _gelu_tanh,
+    "gelu_tanh_slope": _gelu_tanh_slope,
     "mean": _mean, "sum": _sum, "sum_to": _sum_to, "softmax": _softmax, "log_softmax": _log_softmax,
     "class_cross_entropy": _class_cross_entropy, "constant_power": _constant_power, "square": lambda x: x * x,
     "clip": lambda x, low, high: np.minimum(np.maximum(x, low), high),

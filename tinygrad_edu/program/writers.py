@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..rules.products import ZEROED
 from .big_products import way_to_split
 from .blocks import bits_of, choice, chosen
 from .expand import LESS_ONE, LOG_OF_TOTAL, PICK, near_one, near_zero, ufunc_of
@@ -98,7 +99,8 @@ def _matmul(e: Emitter, line: Line, i: int) -> str | None:
     same = e.dtypes[a] == e.dtypes[b] == np.dtype(line.dtype) and np.dtype(line.dtype).kind == "f"
     e.calls += 1
     flat = len(e.shapes[a]) <= 2 and len(e.shapes[b]) <= 2
-    name = e._function("dot", "np.dot") if flat else e._function("matmul", "np.matmul")
+    large = len(line.shape) == 2 and math.prod(line.shape) >= ZEROED and 1 not in (*e.shapes[a], *e.shapes[b])
+    name = e._function("dot", "np.dot") if flat and not large else e._function("matmul", "np.matmul")
     out = e.out(line, i) if same and line.shape else None
     way = way_to_split(e.shapes[a], e.shapes[b], line.dtype) if out is not None and e.split else None
     if way is not None:

@@ -9,10 +9,13 @@ import numpy as np
 from ..tensor import Primitive
 from .shapes import reshape
 
+ZEROED = 4096  # entries of a product from which np.matmul is faster: np.dot writes zeros there first
+
 
 def product(a: Any, b: Any) -> Any:
     """a @ b. For two matrices np.dot is the same with less ado, and much less for a column times a row."""
-    if type(a) is type(b) is np.ndarray and a.ndim == b.ndim == 2:
+    if type(a) is type(b) is np.ndarray and a.ndim == b.ndim == 2 and (
+            len(a) * b.shape[1] < ZEROED or 1 in a.shape or b.shape[1] == 1):
         return np.dot(a, b)
     return a @ b
 

@@ -44,7 +44,7 @@ def spread(g: Any, _x: Any, axis: Axes, keepdims: bool) -> Any:
 
 def _mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not x.size:
-        return np.mean(x, axis=axis, keepdims=keepdims)
+        return x.mean(axis=axis, keepdims=keepdims)
     return _add(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
@@ -179,9 +179,9 @@ def _log_of_sum(shifted: Any, axis: Axes) -> Any:
     """log Σ exp of entries of which the largest is 0; where the others vanish beside its 1, log1p of their sum."""
     e = np.exp(shifted)
     total = _add(e, axis=axis, keepdims=True)
-    alone = (total < 1.5) & (total >= 1)
-    if not alone.any():
+    if not np.fmin.reduce(total, axis=None, initial=2.0) < 1.5:
         return np.log(total)
+    alone = (total < 1.5) & (total >= 1)
     return np.where(alone, np.log1p(_add(e * (shifted < 0), axis=axis, keepdims=True)), np.log(total))
 
 
@@ -241,14 +241,22 @@ one_hot = comparison("one_hot", _one_hot)
 
 def _class_cross_entropy(z: Any, target: Any, axis: int) -> Any:
     shifted = z - _highest(z, (axis,))
+    if z.ndim == 2 and axis == 1:  # the usual case, with less ado
+        return _log_of_sum(shifted, (1,)).reshape(-1) - shifted[np.arange(len(target)), target]
     chosen = np.take_along_axis(shifted, np.expand_dims(target, axis), axis)
     losses = _log_of_sum(shifted, (axis,)) - chosen
     return losses.reshape(target.shape)
 
 
+def _class_cross_entropy_rule(g: Any, _y: Any, z: Any, target: Any, axis: int) -> Any:
+    """Softmax, less one at the target classes."""
+    p = softmax(z, axis=(axis,))
+    if type(p) is type(g) is np.ndarray and p.ndim == 2 and axis == 1:
+        p[np.arange(len(p)), target] -= 1
+        p *= g.reshape(-1, 1)
+        return p
+    return keep(g, z, (axis,), False) * (p - one_hot(target, classes=z.shape[axis], axis=axis, dtype=z.dtype))
+
+
 # −log softmax(z) of the target class; target holds class numbers, one for each entry of z's other axes
-class_cross_entropy = Primitive(
-    "class_cross_entropy", _class_cross_entropy,
-    lambda g, _y, z, target, axis: keep(g, z, (axis,), False) * (
-        softmax(z, axis=(axis,)) - one_hot(target, classes=z.shape[axis], axis=axis, dtype=z.dtype)),
-)
+class_cross_entropy = Primitive("class_cross_entropy", _class_cross_entropy, _class_cross_entropy_rule)

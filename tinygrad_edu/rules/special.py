@@ -41,6 +41,54 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
     return y
 
 
+GELU_SCALE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715  # u = scale · (x + cube · x³), Hendrycks and Gimpel 2016
+
+
+def gelu_tanh(x: Any) -> Any:
+    """½x (1 + tanh u) as x σ(2u), where nothing cancels for x < 0; beyond ±25, σ(2u) is 0 or 1."""
+    low = np.maximum(x, -25.0)
+    near = np.minimum(low, 25.0)
+    if type(x) is not ndarray:
+        with np.errstate(over="ignore"):  # x / (1 + inf) = 0 is right
+            return low / (np.exp((near * near * (-2 * GELU_SCALE * GELU_CUBE) - 2 * GELU_SCALE) * near) + 1)
+    e = near * near
+    e *= -2 * GELU_SCALE * GELU_CUBE
+    e -= 2 * GELU_SCALE
+    e *= near
+    with np.errstate(over="ignore"):
+        np.exp(e, out=e)
+    e += 1
+    return np.divide(low, e, out=e)
+
+
+def gelu_tanh_slope(x: Any) -> Any:
+    """Its derivative σ(2u) (1 + 2x u' σ(−2u)), with σ(−2u) = e σ(2u) for e = exp(−2u)."""
+    near = np.minimum(np.maximum(x, -25.0), 25.0)
+    if type(x) is not ndarray:
+        growth = (near * near * (6 * GELU_SCALE * GELU_CUBE) + 2 * GELU_SCALE) * near
+        with np.errstate(over="ignore", invalid="ignore"):
+            e = np.exp((near * near * (-2 * GELU_SCALE * GELU_CUBE) - 2 * GELU_SCALE) * near)
+            share = 1 / (e + 1)
+            return (growth * np.fmin(e * share, 1) + 1) * share  # inf · 0 is 1 here
+    slope = near * near
+    e = slope * (-2 * GELU_SCALE * GELU_CUBE)
+    e -= 2 * GELU_SCALE
+    e *= near
+    slope *= 6 * GELU_SCALE * GELU_CUBE
+    slope += 2 * GELU_SCALE
+    slope *= near
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.exp(e, out=e)
+        near = np.add(e, 1, out=near)
+        np.divide(1, near, out=near)
+        e *= near
+    np.fmin(e, 1, out=e)
+    slope *= e
+    slope += 1
+    slope *= near
+    return slope
+
+
 def sigmoid_error(z: Any, y: Any) -> Any:
     """σ(z) − y as (1 − y − y e) / (1 + e) with e = exp(−z), kept from overflowing: nothing cancels for y = 0 and 1."""
     lowest = -88.0 if z.dtype.itemsize < 8 else -709.0

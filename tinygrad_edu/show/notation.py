@@ -240,7 +240,7 @@ _FUNCTIONS = {  # written otherwise than by their names, as text and in LaTeX
     "sum": ("Σ", r"\sum"), "prod": ("Π", r"\prod"), "sigmoid": ("σ", r"\sigma"),
     "log_sigmoid": ("log σ", r"\log \sigma"), "normal_cdf": ("Φ", r"\Phi"), "maximum": ("max", r"\max"),
     "minimum": ("min", r"\min"), "constant_power": ("power", r"\mathrm{power}"),
-    "gelu_tanh": ("gelu", r"\mathrm{gelu}"),
+    "gelu_tanh": ("gelu", r"\mathrm{gelu}"), "gelu_tanh_slope": ("gelu′", r"\mathrm{gelu}'"),
 } | {f: (f, f"\\{f}") for f in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
                                 "max", "min")}
 _SUPERSCRIPT = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -240,7 +240,7 @@ TABLE: dict[str, Spelling] = {
     "elu": helper("elu", "alpha", number_differs=True), "silu": helper("silu", number_differs=True),
     "sigmoid": helper("sigmoid", number_differs=True), "log_sigmoid": helper("log_sigmoid"), "softplus": _softplus,
     "erf": helper("erf", number_differs=True), "normal_cdf": helper("normal_cdf"), "gelu": helper("gelu"),
-    "gelu_tanh": helper("gelu_tanh"), "sigmoid_error": helper("sigmoid_error"),
+    "gelu_tanh": helper("gelu_tanh"), "gelu_tanh_slope": helper("gelu_tanh_slope"), "sigmoid_error": helper("sigmoid_error"),
     "binary_cross_entropy": helper("binary_cross_entropy"),
     "binary_cross_entropy_with_logits": helper("binary_cross_entropy_with_logits"),
     **{name: settled(f"np.{name}", "axis", "keepdims", "dtype") for name in ("sum", "mean", "max", "min", "prod")},
@@ -436,10 +436,21 @@ def \0gelu\0(x):
 ''',
     "gelu_tanh": '''\
 def \0gelu_tanh\0(x):
-    """x Φ(x) with Φ approximated by σ(2u) = ½ (1 + tanh u), entry by entry; 1.5957… is 2√(2/π)."""
+    """x Φ(x) with Φ approximated by σ(2u) = ½ (1 + tanh u), entry by entry; 1.5957691216057308 is 2√(2/π)."""
     near = np.minimum(np.maximum(x, -25.0), 25.0)
-    twice = 1.5957691216057308 * near * (1 + 0.044715 * (near * near))
-    return np.maximum(x, -25.0) * \0sigmoid\0(twice)
+    with np.errstate(over="ignore"):
+        e = np.exp((near * near * -0.07135481627260025 - 1.5957691216057308) * near)  # exp(−2u)
+    return np.maximum(x, -25.0) / (e + 1)
+''',
+    "gelu_tanh_slope": '''\
+def \0gelu_tanh_slope\0(x):
+    """The derivative of x σ(2u), σ(2u) (1 + 2x u′ σ(−2u)), entry by entry; 1.5957691216057308 is 2√(2/π)."""
+    near = np.minimum(np.maximum(x, -25.0), 25.0)
+    growth = (near * near * 0.21406444881780076 + 1.5957691216057308) * near
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.exp((near * near * -0.07135481627260025 - 1.5957691216057308) * near)  # exp(−2u)
+        share = 1 / (e + 1)
+        return (growth * np.fmin(e * share, 1) + 1) * share  # inf · 0 is 1 here
 ''',
     "log_of_sum": '''\
 def \0log_of_sum\0(shifted, axis):
