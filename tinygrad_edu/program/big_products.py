@@ -114,7 +114,9 @@ class SplitProduct:
         for turn in turns:
             cut = self.cuts[turn]
             if self.way == "terms":
-                np.dot(a[:, cut], b[cut], self.rest if turn else out)
+                plain = a.strides[1] == a.itemsize and b.itemsize in b.strides
+                product = np.matmul if plain else np.dot  # np.dot makes a copy of columns, np.matmul of nothing
+                product(a[:, cut], b[cut], self.rest if turn else out)
             elif self.way == "columns":
                 np.matmul(a, b[:, cut], out[:, cut])
             else:

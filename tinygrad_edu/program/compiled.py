@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -127,9 +128,23 @@ def _as_compiled(program: Program, code: Code, start: float) -> Compiled:
     global _count
     _count += 1
     name = f"<jit {program.name} {_count}>"
-    linecache.cache[name] = (len(code.text), None, code.text.splitlines(keepends=True), name)
+    linecache.cache[name] = (len(code.text), None, _Lines(code.text), name)  # type: ignore[assignment]
     step = Instances(code, name)
-    return Compiled(program, code, code.text, step, time.perf_counter() - start)
+    weakref.finalize(step, linecache.cache.pop, name, None)
+    return Compiled(program.put_away(), code, code.text, step, time.perf_counter() - start)
+
+
+class _Lines(Sequence[str]):
+    """The lines of a text, cut where somebody asks for one, as after an error."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __len__(self) -> int:
+        return self.text.count("\n")
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.text.splitlines(keepends=True)[i]
 
 
 class Instances:

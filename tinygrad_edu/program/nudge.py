@@ -43,6 +43,10 @@ _factors = 1 - 1e-3 * np.random.default_rng(0).random(FEW)
 
 @functools.lru_cache(32)
 def _permutation(n: int) -> Any:
+    return _drawn_permutation(n).astype(np.int16)  # in short, as they are kept
+
+
+def _drawn_permutation(n: int) -> Any:
     order = np.random.default_rng(1).permutation(n)
     return order if np.any(order != np.arange(n)) else order[::-1]
 
@@ -72,7 +76,7 @@ def _pieces_shuffled(value: Any) -> Any:
     out = np.empty(value.shape, value.dtype, order)
     new = out.reshape(-1, order=order)
     new[:rest] = flat[count * n :][::-1]
-    new[rest:].reshape(count, n)[...] = flat[: count * n].reshape(count, n)[_permutation(count), ::-1]
+    new[rest:].reshape(count, n)[...] = flat[: count * n].reshape(count, n)[_drawn_permutation(count), ::-1]
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -205,6 +205,12 @@ class Program:
             parts.append((line.op.name, operands, of(line.params), line.shape, np.dtype(line.dtype).str, line.kind))
             number[line.name] = len(number)
         return (*parts, *(of(x) for x in self.outputs.values()))
+
+    def put_away(self) -> Program:
+        """The same, to be kept for long: without what was looked up in it."""
+        for line in self.lines:
+            line._uses = None
+        return replace(self)
 
     @cached_property
     def kinds(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
