@@ -88,3 +88,20 @@ def test_variables_are_found_without_a_profiler():
     assert seen == [None]
     for name in ("first = exp(x)", "inner1 = ", "inner2 = ", "both_0 = ", "both_1 = ", "last = multiply(both_0, both_1)"):
         assert name in text, text
+
+
+def test_what_is_kept_of_a_compiled_function_goes_with_it():
+    import gc
+    import linecache
+
+    def f(x):
+        return np.sum(np.tanh(x) * x)
+
+    g = tg.jit(f)
+    g(np.ones(3))
+    name = g._newest().made.step.name
+    assert linecache.getlines(name)[0].startswith("def build(") and g.source == "".join(linecache.getlines(name))
+    assert all(line._uses is None for line in g.program.lines) and "kinds" not in vars(g.program)
+    del g
+    gc.collect()
+    assert name not in linecache.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,18 @@ def test_the_numbers_of_a_split_product(way: str, shape: tuple[int, int, int], d
         product(*given, out)
         tolerance = 1e-4 if dtype == F4 else 1e-11
         np.testing.assert_allclose(out, given[0] @ given[1], rtol=tolerance, atol=tolerance)
+
+
+def test_a_split_product_copies_nothing() -> None:
+    a, b, out = rng.normal(size=(20, 12000)), rng.normal(size=(12000, 64)), np.empty((20, 64))
+    product = SplitProduct("terms", 20, 12000, 64, np.float64)
+    product(a, b, out)
+    tracemalloc.start()
+    try:
+        product(a, b, out)
+        assert tracemalloc.get_traced_memory()[1] < a.nbytes / 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_number_of_threads_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
