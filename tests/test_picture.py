@@ -828,3 +828,33 @@ def test_importing_the_package_loads_no_renderer() -> None:
                "tg.draw(J)\n"
                "assert 'graphviz' in sys.modules and 'pygraphviz' not in sys.modules")
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parent.parent)
+
+
+def test_no_derivative_flows_into_constants() -> None:
+    """Neither to data held in Tensors nor to the numbers of recorded rules, which are written as numbers."""
+    x = Tensor([1.2, 0.7], name="x")
+    data = Tensor([3.0, 4.0], requires_grad=False, name="data")
+    assert not any("n2 -> n3" in line and "dashed" in line for line in draw((x * data).sum()).dot.splitlines())
+    J = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+    J.backward(create_graph=True)
+    assert isinstance(x.grad, Tensor)
+    text = str(draw(x.grad[1]))
+    assert "200 · " in text
+    assert "x1" not in text
+
+
+def test_the_mean_of_what_cancels_is_0() -> None:
+    """dJ/dz of a cross-entropy sums to nothing; the rounding that is left is not shown as a number."""
+    z = Tensor(np.random.default_rng(0).normal(size=(2, 10)), name="z")
+    J = tg.cross_entropy(z, np.array([1, 2]))
+    text = str(draw(J))
+    assert "mean 0" in text and "e−1" not in text
+    assert "cross_entropy(z, [1, 2], axis=1)" in text
+
+
+def test_repeated_pieces_say_which_entries_they_take() -> None:
+    lstm = tg.nn.LSTM(2, 3, rng=0)
+    text = str(draw(np.mean(lstm(np.ones((6, 4, 2)))[0] ** 2)))
+    assert "getitem" not in text
+    assert all(f"·[:, {piece}]" in text for piece in ("0:3", "3:6", "6:9", "9:12"))
+    assert "·[…]" in text  # one step of the sequence in each turn

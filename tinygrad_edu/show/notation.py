@@ -444,7 +444,16 @@ def _write_einsum(e: Expression, parts: list[Part], in_latex: bool) -> Part:
     return f'einsum("{letters}", {inner})', CALL
 
 
+def _write_class_cross_entropy(e: Expression, parts: list[Part], in_latex: bool) -> Part:
+    """cross_entropy(z, [1, 0, 2], axis=1): the classes in full where they are few."""
+    given = f"{_index(e.params['target'])}, axis={e.params['axis']}"
+    if in_latex:
+        return rf"\mathrm{{cross\_entropy}}\left( {parts[0][0]}, \mathrm{{{escaped(given)}}} \right)", CALL
+    return f"cross_entropy({parts[0][0]}, {given})", CALL
+
+
 _SPECIAL_FORMS: dict[str, Callable[[Expression, list[Part], bool], Part | None]] = {
+    "class_cross_entropy": _write_class_cross_entropy,
     "getitem": _write_getitem, "gather": _write_getitem, "put": _write_put, "scatter": _write_put, "sum": _write_sum,
     "assign": _write_assign, "assign_each": _write_assign,
     "prod": _write_sum, "mean": _write_sum,

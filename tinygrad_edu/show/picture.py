@@ -83,7 +83,13 @@ def summary(value: Any) -> str:
     if low == high:
         return f"all {number(low)}"
     mean = np.mean(value, dtype=np.float64)
+    if abs(mean) < 16 * _precision(value) * max(abs(low), abs(high)):  # what cancels, but for rounding
+        mean = np.float64(0.0)
     return f"{number(low, 3)} to {number(high, 3)}, mean {number(mean, 3)}"
+
+
+def _precision(value: Any) -> float:
+    return float(np.finfo(value.dtype).eps) if value.dtype.kind == "f" else 0.0
 
 
 def is_finite(value: Any) -> bool:
@@ -154,10 +160,14 @@ class _Record:
             return "J"
         return f"t{self.position[t] + 1}" if t in self.position else f"x{self.leaf_number.get(t, 0) + 1}"
 
+    def only_a_number(self, a: Tensor) -> bool:
+        """Whether a is a constant that nobody named, as the rules make them: its value says all."""
+        return a.op is None and not a.requires_grad and not a.ndim and not self.named(a) and a is not self.root
+
     def operand(self, a: Any) -> str:
         """What an operand is called in a formula."""
         if type(a) is Tensor:
-            return self.name(a)
+            return number(a.value) if self.only_a_number(a) else self.name(a)
         if isinstance(a, np.ndarray):
             if id(a) in self.variables:
                 return shown(self.variables[id(a)])
@@ -410,7 +420,8 @@ class _Sketch:
         for i, a in enumerate(t.args):
             slot = 0 if t.op.variadic else i
             if single:
-                back = type(a) is Tensor and a in record.grads and t in record.grads
+                back = (type(a) is Tensor and a in record.grads and t in record.grads
+                        and (a.requires_grad or a in record.position))
                 if type(a) is Tensor and a in record.position:
                     m = self.where[record.position[a]][0]
                     plain = self.tokens[m].kind == "operation" and len(self.tokens[m].copies) == 1
@@ -511,7 +522,7 @@ class _Sketch:
             box = _Box("leaf", record.name(a), rows + ([gradient] if gradient else []), frames)
         else:
             title = record.operand(a)
-            known = type(a) is Tensor or id(a) in record.variables
+            known = not record.only_a_number(a) if type(a) is Tensor else id(a) in record.variables
             rows = [[(title, "name" if known else "plain")]]
             if known:
                 rows.append([(t, "quiet") for t, _ in self._value_row(value)])
@@ -563,6 +574,8 @@ class _Sketch:
             symbol = (t.op.symbol or "").replace("{0}", "·").replace("⊙", "⊙" if t.ndim else "·")
             symbol = "" if "{" in symbol else symbol
             what = symbol if title == t.op.name else symbol or t.op.name
+            if title == t.op.name and t.op.name in ("getitem", "gather"):
+                title, what = self._pattern(copies), ""
             rows = [[(title, "name"), (f"  {what}", "plain"), (f"  ×{times}", "times")]]
             shapes = list(dict.fromkeys(str(x.shape) for x in copies))
             if shapes != ["()"]:
@@ -601,6 +614,12 @@ class _Sketch:
             rows += self._sizes_row([operations[copy[-1]] for copy in token.copies])
         root = any(x is record.root for x in inner)
         return _Box("group root" if root else "group", title, rows, token.frames)
+
+    def _pattern(self, copies: list[Tensor]) -> str:
+        """What entries the copies take of their operand: ·[0:3] where all take the same, else ·[…]."""
+        dot = notation.name("·", strength=notation.ATOM)
+        texts = {notation.text(notation.operation(t, [dot])) for t in copies}
+        return shown(texts.pop()) if len(texts) == 1 else "·[…]"
 
     def _caption(self, operations: int) -> list[str]:
         lines = []
