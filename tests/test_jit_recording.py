@@ -70,6 +70,22 @@ def test_arguments_keep_their_numbers_and_layouts_are_as_without_a_recording(sha
         assert not np.shares_memory(a, x) and not np.shares_memory(a, y)
 
 
+@pytest.mark.parametrize("n", [5, 300])
+@pytest.mark.parametrize("part", [lambda x: x, lambda x: x[:2], lambda x: x.T, np.transpose, lambda x: x.reshape(-1), np.ravel,
+                                  lambda x: x.T.reshape(-1)])
+@pytest.mark.parametrize("before", [lambda x: x, lambda x: x + 0])
+def test_an_argument_whose_memory_is_written_to_is_refused(n, part, before):
+    def f(labels, x):
+        labels = before(labels)
+        part(labels)[0] = 1
+        return np.sum(x * labels)
+
+    labels = np.zeros((n, n), int)
+    with pytest.raises(TraceError, match="in place"):
+        tg.jit(f)(labels, np.ones((n, n)))
+    assert not labels.any()
+
+
 def test_variables_are_found_without_a_profiler():
     seen = []
 

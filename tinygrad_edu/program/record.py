@@ -249,6 +249,8 @@ class Recording:
             return a
         seen = origin(a)
         if seen is not None:
+            if seen.changed and seen.source is None:  # an argument
+                _cannot_follow(seen, a)
             found = self._from_source(seen)
             if found is not None:
                 return found

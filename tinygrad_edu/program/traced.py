@@ -259,7 +259,15 @@ def changed_in_place(x: Any) -> None:
     while type(x) is Traced:
         if not x.changed:
             x.changed = _users_line()
-        x = x.base
+        source = x.source
+        if type(x.base) is not Traced and type(source) is tuple and source[0] in _VIEWING:  # NumPy would have made a view
+            x = source[1][0] if source[1] else None
+        else:
+            x = x.base
+
+
+_VIEWING = frozenset({shapes.reshape, shapes.transpose, np.reshape, np.transpose, np.ravel, np.swapaxes, np.moveaxis, np.squeeze,
+                      np.expand_dims, np.atleast_1d, np.atleast_2d, np.diagonal, np.flip, np.rot90, np.broadcast_to})
 
 
 def _users_line() -> str:
