@@ -455,6 +455,33 @@ def test_products_of_matrices_read_rows(dtype: Any) -> None:
             same(step(other, X), f(other, X), tolerance)
 
 
+@pytest.mark.usefixtures("small")
+def test_matrices_beyond_the_cache_are_not_held_twice_for_products_of_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layouts, "TWICE", 1000)
+    X, G = rng.normal(size=(60, 40)), rng.normal(size=(60, 5))
+    assert compiled(lambda G, X: X.T @ G, G, X).program.constants.keys() == {"X"}
+
+
+def test_long_thin_products_split_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinygrad_edu.program import big_products
+
+    monkeypatch.setattr(big_products, "LEAST_BYTES", 1)
+    monkeypatch.setattr(big_products, "LONG", 64)
+    monkeypatch.setattr(layouts, "LARGE", 1)
+    if big_products._blas() is None:
+        pytest.skip("NumPy's BLAS cannot be told its number of threads")
+    W, X = rng.normal(size=(9, 200)), np.asfortranarray(rng.normal(size=(200, 11)))
+
+    def f(W: Any, X: Any) -> Any:
+        return np.sum(np.tanh(W @ X) ** 2)
+
+    step = compiled(tg.value_and_grad(f), W, X, constant=1, threads=2)
+    assert "SplitProduct('terms'" in step.source
+    assert order_of(step)["X_rows1"] == "C"
+    for _ in range(2):
+        same(step(W, X), tg.value_and_grad(f)(W, X), 1e-11)
+
+
 def test_small_matrices_stay_as_they_are() -> None:
     X = rng.normal(size=(600, 20))
     step = compiled(lambda w, X: np.sin(w @ X) @ X.T, np.ones(600), X)

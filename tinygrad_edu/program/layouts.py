@@ -24,6 +24,7 @@ from .places import Namer
 from .program import Line, Name, Program
 
 LARGE = 1 << 20  # bytes: below, a matrix stays in the cache between its products, in any order
+TWICE = 24 << 20  # bytes of a matrix up to which products of matrices gain more than a second copy costs the cache
 BEYOND = 4_000_000  # bytes of a matrix that a vector is multiplied with
 LONG = 16  # how many times longer than the result the sums are
 FEW = 100  # terms of a sum that make an operand on the left worth copying
@@ -132,8 +133,9 @@ def _best_order(side: int, shape: tuple[int, ...], other: tuple[int, ...], dtype
     if size < LARGE or not 2 <= count <= THIN:
         return None
     if side == 0:
-        return "C" if terms >= FEW else None
-    return "C" if np.dtype(dtype).itemsize == 4 or way_to_split(other, shape, dtype) == "terms" else None
+        return "C" if terms >= FEW and size <= TWICE else None
+    single = np.dtype(dtype).itemsize == 4 and size <= TWICE
+    return "C" if single or way_to_split(other, shape, dtype) == "terms" else None  # whose halves are rows, see big_products
 
 
 __all__ = ["layouts"]
