@@ -244,6 +244,7 @@ def test_a_chain_is_a_loop_forward_and_backward() -> None:
     f = tg.value_and_grad(chain, argnums=(0, 1))
     fast = compiled(f, 1.01, 0.01)
     assert fast.source.count("    for ") == 2
+    assert " in reversed(" in fast.source and "::-1" not in fast.source  # no copy of the list
     assert_same(fast(0.9, 0.2), f(0.9, 0.2))
     longer = compiled(tg.value_and_grad(lambda a, b: chain(a, b, 900), argnums=(0, 1)), 1.01, 0.01)
     assert abs(len(longer.source.splitlines()) - len(fast.source.splitlines())) < 8
@@ -340,6 +341,19 @@ def what_was_kept_is_read_forwards(a: Any, b: Any, c: Any) -> Any:
 
 
 @loop
+def the_start_is_kept_too(a: Any, b: Any, c: Any) -> Any:
+    kept = [a]
+    for _ in range(100):
+        kept.append(tg.sin(kept[-1]) + b)
+    y = c
+    for k in kept:
+        y = tg.tanh(y + k)
+    for k in kept[::-1]:
+        y = tg.sin(y * k)
+    return y + kept[0] * kept[1]
+
+
+@loop
 def loop_in_a_loop(a: Any, b: Any, c: Any) -> Any:
     x = a
     for _ in range(40):
@@ -388,7 +402,7 @@ def test_loops_are_printed_as_loops(name: str) -> None:
 
 
 @pytest.mark.usefixtures("small_loops")
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(60), 183])
 def test_random_loops(seed: int) -> None:
     rng = np.random.default_rng(seed)
     width, rounds = int(rng.integers(1, 5)), int(rng.integers(18, 70))

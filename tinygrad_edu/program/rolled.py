@@ -6,6 +6,7 @@ stays in its variable.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ class Rolled:
     def __init__(self, printer: Any, loop: Rounds) -> None:
         self.printer, self.loop = printer, loop
         self.kept: dict[int, str] = {}
+        self.before: dict[int, int] = {}  # places whose list begins with a value from before the loop: which
         self.needed: set[int] = set()  # places with a value that is read after the loop
         self.variable: dict[int, str] = {}
         self.names = [self._base(j) for j in range(loop.period)]
@@ -82,14 +84,13 @@ class Rolled:
 
     def outside(self) -> Iterator[int]:
         """The values it reads from before, as it is printed."""
-        for reads in (*self.loop.reads, *[again.leaves() for again in self.derived.values()]):
-            for x in reads:
-                if type(x) is Fixed:
-                    yield x.value
-                elif type(x) is Each and x.values not in self.derived:
-                    yield from x.values
-                elif type(x) is Carried:
-                    yield from x.first
+        for x in self._leaves():
+            if type(x) is Fixed:
+                yield x.value
+            elif type(x) is Each and x.values not in self.derived:
+                yield from x.values
+            elif type(x) is Carried:
+                yield from x.first
 
     def _base(self, j: int) -> str:
         """The user's name for a place, without the number of the round."""
@@ -105,6 +106,18 @@ class Rolled:
         if r != self.loop.count - 1:
             self.kept.setdefault(j, "")
 
+    def join(self) -> None:
+        """Let a list that a loop goes through begin with what the loop reads next to the list's first value."""
+        for values in {x.values for x in self._leaves() if type(x) is Each and x.values not in self.derived}:
+            for i, beside in ((values[0], values[1]), (values[-1], values[-2])):
+                inside = self.printer.loop_at(beside)
+                if inside is not None and i < inside.loop.start <= beside < inside.loop.start + inside.loop.period:
+                    inside.before.setdefault(beside - inside.loop.start, i)
+
+    def _leaves(self) -> Iterator[Any]:
+        for reads in (*[again.leaves() for again in self.derived.values()], *self.loop.reads):
+            yield from reads
+
     def name(self) -> None:
         """Give everything its name that is read outside."""
         for j in sorted(self.needed):
@@ -115,7 +128,7 @@ class Rolled:
     def value(self, i: int) -> str:
         """A value as it is read outside."""
         r, j = divmod(i - self.loop.start, self.loop.period)
-        return self.variable[j] if r == self.loop.count - 1 else f"{self.kept[j]}[{r}]"
+        return self.variable[j] if r == self.loop.count - 1 else f"{self.kept[j]}[{r + (j in self.before)}]"
 
     # -- the loop
 
@@ -126,17 +139,16 @@ class Rolled:
         fixed: dict[int, str] = {}
         carried: dict[Carried, str] = {}
         shifts: list[tuple[str, str]] = []
-        for reads in (*[again.leaves() for again in self.derived.values()], *loop.reads):
-            for x in reads:
-                if type(x) is Each and x.values not in sequences and x.values not in self.derived:
-                    sequences[x.values] = printer.fresh(self._sequence_name(x.values))
-                elif type(x) is Fixed and x.value not in fixed:
-                    fixed[x.value] = self._invariant(x.value)
-                elif type(x) is Carried and x not in carried:
-                    self._register(x, carried, shifts)
+        for x in self._leaves():
+            if type(x) is Each and x.values not in sequences and x.values not in self.derived:
+                sequences[x.values] = printer.fresh(self._sequence_name(x.values))
+            elif type(x) is Fixed and x.value not in fixed:
+                fixed[x.value] = self._invariant(x.value)
+            elif type(x) is Carried and x not in carried:
+                self._register(x, carried, shifts)
         self._sequences, self._fixed, self._carried = sequences, fixed, carried
         for j in sorted(self.kept):
-            printer.body.append(f"{self.kept[j]} = []")
+            printer.body.append(f"{self.kept[j]} = [{printer.read(self.before[j]) if j in self.before else ''}]")
         printer.body.append(self._head())
         for values, again in self.derived.items():
             name = printer.fresh(self._sequence_name(values))
@@ -249,7 +261,8 @@ class Rolled:
             return "number"
         inside = printer.loop_at(i)
         if inside is not None:
-            return f"{inside.variable[(i - inside.loop.start) % inside.loop.period]}_k"
+            j = (i - inside.loop.start) % inside.loop.period
+            return f"{inside.variable.get(j) or inside.names[j] or 'v'}_k"  # none of what is computed again
         name = printer.nodes.names[i]
         return f"{name.rstrip('0123456789_') or name}_k"
 
@@ -258,7 +271,8 @@ class Rolled:
         if not sequences:
             name = self.printer.fresh("_")
             self.printer.taken.discard(name)
-            return f"for {name} in {self.printer.function('range', range)}({count}):"
+            repeat = self.printer.function("repeat", itertools.repeat)  # unlike range, it makes no numbers
+            return f"for {name} in {repeat}(None, {count}):"
         texts = [self._sequence(values) for values in sequences]
         if len(texts) == 1:
             return f"for {next(iter(sequences.values()))} in {texts[0]}:"
@@ -267,16 +281,19 @@ class Rolled:
     def _sequence(self, values: tuple[int, ...]) -> str:
         """Values one after another: slices of lists, and what lies between them."""
         printer = self.printer
+        places, inside = list(values), [printer.loop_at(i) for i in values]
+        for k, beside in ((0, 1), (len(values) - 1, len(values) - 2)):
+            one = inside[beside]
+            if one is not None and inside[k] is not one and one.before.get(values[beside] - one.loop.start) == values[k]:
+                places[k], inside[k] = values[beside] - one.loop.period, one  # as if of a round before the first
         parts: list[str] = []
         k, pieces = 0, 0
         while k < len(values):
-            inside = printer.loop_at(values[k])
-            run = self._run(values, k, inside.loop) if inside is not None else 1
-            if inside is not None and run > 1:
-                parts.append(f"*{self._slice(values, k, run, inside)}")
+            run = self._run(places, k, inside)
+            if run > 1:
+                parts.append(f"*{self._slice(places, k, run, inside[k])}")
                 pieces += 1
             else:
-                run = 1
                 parts.append(printer.read(values[k]))
             k += run
         if len(parts) == 1 and pieces == 1:
@@ -284,30 +301,34 @@ class Rolled:
         return f"[{', '.join(parts)}]" if pieces else f"({', '.join(parts)},)"  # a tuple of numbers is made once
 
     @staticmethod
-    def _run(values: tuple[int, ...], k: int, loop: Rounds) -> int:
-        """How many values from the k-th on are those of one place, in equal steps."""
-        if k + 1 >= len(values):
+    def _run(places: Sequence[int], k: int, inside: Sequence[Rolled | None]) -> int:
+        """How many values from the k-th on are those of one place in a loop, in equal steps."""
+        one = inside[k]
+        if one is None or k + 1 >= len(places):
             return 1
-        step = values[k + 1] - values[k]
-        if not step or step % loop.period:
+        step = places[k + 1] - places[k]
+        if not step or step % one.loop.period:
             return 1
         end = k + 1
-        while end < len(values) and values[end] - values[end - 1] == step and loop.start <= values[end] < loop.stop:
+        while end < len(places) and places[end] - places[end - 1] == step and inside[end] is one:
             end += 1
         return end - k
 
-    @staticmethod
-    def _slice(values: tuple[int, ...], k: int, run: int, inside: Rolled) -> str:
+    def _slice(self, places: Sequence[int], k: int, run: int, inside: Rolled) -> str:
         loop = inside.loop
-        first, j = divmod(values[k] - loop.start, loop.period)
-        step = (values[k + 1] - values[k]) // loop.period
+        first, j = divmod(places[k] - loop.start, loop.period)
+        first, count = first + (j in inside.before), loop.count + (j in inside.before)
+        step = (places[k + 1] - places[k]) // loop.period
         stop = first + step * run
         name = inside.kept[j]
-        if step == 1 and run == loop.count:
+        if step == 1 and run == count:
             return name
-        start_text = str(first) if first != (0 if step > 0 else loop.count - 1) else ""
-        stop_text = str(stop) if 0 <= stop < loop.count else ""
-        return f"{name}[{start_text}:{stop_text}{'' if step == 1 else f':{step}'}]"
+        start_text = str(first) if first != (0 if step > 0 else count - 1) else ""
+        stop_text = str(stop) if 0 <= stop < count else ""
+        text = f"{name}[{start_text}:{stop_text}{'' if step == 1 else f':{step}'}]"
+        if step == -1 and run == first + 1:
+            self.printer.backwards.append((len(self.printer.body), name, text, first + 1 if first < count - 1 else None))
+        return text
 
 
 __all__ = ["Rolled"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ class Printer:
         self.weight = [0] * size
         self.depth = [0] * size
         self.patterns: dict[Kind, str] = {}
+        self.backwards: list[tuple[int, str, str, int | None]] = []  # what loops go through: see _without_copies
         self.where = [-1] * size  # the loop that a value is computed in
         self.rolled = [min([Rolled(self, loop) for loop in same], key=lambda one: one.lists) for same in loops]
         self.literal_text = [_number_text(x) for x in nodes.literals]
@@ -139,6 +141,8 @@ class Printer:
                 if inside is not None:
                     inside.look(a)
             for one in self.rolled:
+                one.join()
+            for one in self.rolled:
                 one.name()
         at = nodes.count
         for one in self.rolled:
@@ -167,6 +171,7 @@ class Printer:
             parts = [f"{float64}({p})" if type(out) is int and not nodes.truth(out) else p
                      for p, out in zip(parts, nodes.outputs, strict=True)]
             results = f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        self._without_copies(results)
         arguments = nodes.names[: nodes.count]
         if len(arguments) == 1:
             taken = [f"{arguments[0]} = float(given[0])"]
@@ -179,6 +184,22 @@ class Printer:
         lines += ["        except (ZeroDivisionError, OverflowError, ValueError):  # where NumPy gives inf or nan",
                   "            return exact(*given)", "", "    return step", ""]
         return "\n".join(lines)
+
+
+    def _without_copies(self, results: str) -> None:
+        """A loop that goes through a list from its end, and is the last to need it, goes through the list itself.
+
+        For each such loop: its line, the list, its text for the values, and how many values the list is cut to before.
+        """
+        cuts = []
+        for at, name, text, length in self.backwards:
+            used = re.compile(rf"\b{re.escape(name)}\b")
+            if len(used.findall(self.body[at])) == 1 and not any(map(used.search, (*self.body[at + 1 :], results))):
+                self.body[at] = self.body[at].replace(text, f"{self.function('reversed', reversed)}({name})")
+                if length is not None:
+                    cuts.append((at, f"del {name}[{length}:]"))
+        for at, text in reversed(cuts):
+            self.body.insert(at, text)
 
 
 MANY = 8  # results from which they are made into NumPy numbers all at once
