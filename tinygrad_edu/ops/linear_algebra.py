@@ -182,7 +182,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
     x = products.matmul(pinv(a, rcond), b)
     s = svdvals(a)
     held = value_of(s)
-    rank = int(np.sum(held > rcond * np.max(held, initial=0)))
+    rank = len(held[held > rcond * np.max(held, initial=0)])  # a count of entries: compiled functions check it
     misses = products.matmul(a, x) - b
     residuals = sum(misses * misses, 0, keepdims=b.ndim == 1) if rank == n < m else np.zeros(0, x.dtype)
     return x, residuals, rank, s

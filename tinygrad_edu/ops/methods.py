@@ -73,6 +73,7 @@ _ELSEWHERE = {
     "scatter": "tg.scatter(t, axis, index, src)",
     "scatter_add": "tg.scatter_add(t, axis, index, src)", "partition": "np.partition(t, kth)", "diff": "np.diff(t)",
     "nonzero": "np.nonzero(t)", "argpartition": "np.argpartition(t, k)", "sub": "a - b", "mul": "a * b", "add": "a + b",
+    "is_integer": "t == np.floor(t)",
     "div": "a / b", "mm": "a @ b", "bmm": "a @ b", "retain_grad": "t.grad: every result keeps its gradient",
 }
 

@@ -30,7 +30,7 @@ from .precompute import precompute
 from .products import copied_weights, flat_products, join_products
 from .program import Name, Program
 from .puts import gather_puts
-from .record import Recorded
+from .record import Recorded, has_floats
 from .scalars import scalar_code
 from .scale import scale_early
 from .sigmoids import share_exponentials
@@ -183,7 +183,7 @@ def describe(x: Any) -> Any:
     if kind is float:
         return "float"
     if kind is tuple or kind is list:
-        if kind is list and x and all(isinstance(item, (int, float)) for item in x):
+        if kind is list and x and all(isinstance(item, (int, float)) for item in x) and has_floats(x):
             return "numbers", len(x)
         return (kind.__name__, *[describe(item) for item in x])
     if kind is dict:

@@ -21,6 +21,7 @@ from ..tensor import Tensor, leaf
 from .compiled import PASS_NAMES, Compiled, compiled, describe
 from .constants import arrays_among, identity_of, made_anew, refuse_unfit, seal, with_constants
 from .donate import matched
+from .effects import refuse_gradients
 from .emit import OtherShapeError, run_text
 from .guards import Guard, differs, generators_around, guards_of, unchanged, written
 from .naming import argument_names
@@ -465,11 +466,14 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
             raise
         except Exception:
             continue  # it checks its arguments: then on the same numbers
+    refuse_gradients(title, recorded.leaves)
     difference = _difference(recorded.program, again.program) if again is not None else None
     if difference is not None:
         raise TraceError(f"jit: {title} does not do the same when it is recorded twice: {difference}. What depends on anything "
                          "but the arguments' values through recorded operations would be frozen. Pass it as an argument (a "
-                         "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself.")
+                         "generator, a counter, a time); replace float(), .numpy() and the like by the Tensor itself, "
+                         "np.eye(classes)[labels] by tg.one_hot(labels, classes), table[labels] of a plain table by "
+                         "tg.take(table, labels, axis=0).")
     return again
 
 

@@ -16,9 +16,11 @@ def shuffled(x: Any) -> Any:
     value = np.asarray(x.value if type(x) is Tensor else x)
     if value.size > FEW and value.dtype.kind == "f":
         return _times_factors(_pieces_shuffled(value), new=True)
-    other = nudged(x)
     if not value.ndim:
-        return other
+        return nudged(x)
+    if value.dtype.kind in "iub" and 0 < value.size <= FEW:
+        return _moved(value)
+    other = nudged(x)
     if value.size > FEW:
         return _pieces_shuffled(other)
     return other.reshape(-1)[_permutation(value.size)].reshape(value.shape)
@@ -34,6 +36,20 @@ def nudged(x: Any) -> Any:
     other = np.roll(value.reshape(-1), 1)
     if value.dtype.kind in "iu" and other.size and np.all(other == other[0]):  # no order to tell them by
         other[0] = other[0] - 1 if other[0] > 0 else other[0] + 1
+    return other.reshape(value.shape)
+
+
+def _moved(value: Any) -> Any:
+    """The same integers in another order, with another one in every place as far as they allow; all equal, others."""
+    flat = value.reshape(-1)
+    order = flat.argsort(kind="stable")
+    ordered = flat[order]
+    ends = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    if not ends.size:
+        return value if value.dtype.kind == "b" else value - 1 if flat[0] > 0 else value + 1
+    longest = np.diff(ends, prepend=0, append=flat.size).max()
+    other = np.empty_like(flat)
+    other[order] = np.roll(ordered, -longest)  # of a value in most places, the first places change
     return other.reshape(value.shape)
 
 

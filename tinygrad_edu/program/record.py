@@ -6,6 +6,7 @@ whole training step), and what it returns decides what is kept.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from .. import modes
+from .. import modes, tensor
 from ..backprop import Graph
 from ..calculus import flatten
-from ..errors import TraceError
+from ..errors import StaleError, TinygradError, TraceError
 from ..modes import always_record
 from ..rules import TABLE
-from ..tensor import Primitive, Tensor, leaf
+from ..tensor import Primitive, Tensor, leaf, next_id
+from .effects import changes_data, refuse_changes, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
@@ -76,6 +78,7 @@ class Recorded:
     results: list[Any]
     rebuild: Callable[[Sequence[Any]], Any]
     where: dict[str, str]  # name -> the line of the user's code that made it
+    leaves: Sequence[tuple[Tensor, Any]] = ()  # Tensors from around the function, with their gradients afterwards
 
 
 def is_number(x: Any) -> bool:
@@ -88,7 +91,12 @@ def _as_list_of_numbers(x: Any) -> Any:
 
 def is_dynamic(x: Any) -> bool:
     """Whether an argument may differ from call to call without a new recording: arrays, floats and generators."""
-    return isinstance(x, (ndarray, float, np.floating, Tensor, np.random.Generator)) or type(x) is list
+    return isinstance(x, (ndarray, float, np.floating, Tensor, np.random.Generator)) or (type(x) is list and has_floats(x))
+
+
+def has_floats(numbers: Any) -> bool:
+    """Whether a list of numbers, or of such lists, is an array of floats: [0, 1] is a setting, [0.0, 1] is data."""
+    return any(isinstance(x, (float, np.floating)) or (type(x) is list and has_floats(x)) for x in numbers)
 
 
 class Recording:
@@ -107,7 +115,7 @@ class Recording:
         given = []
         for x, text in zip(leaves, texts, strict=True):
             if not is_dynamic(x):
-                given.append(x)
+                given.append(copy.deepcopy(x) if type(x) is list else x)
                 continue
             held = self._input(x, single)
             self.names.claim(held, text, True)
@@ -115,13 +123,22 @@ class Recording:
             given.append(held)
         call_args, call_kwargs = rebuild(given)
         self.watch = Watch(code_of(f)) if watch_names else None
-        outer, counted.values = counted.values, []
+        outer, counted.values = (counted.values, counted.refused), []
+        counted.refused, self.start = None, next_id()
+        before = snapshot((call_args, call_kwargs))
         try:
             with _noting(self.watch) as told, always_record(), modes.tracing(told), np.errstate(all="ignore"):
                 result = f(*call_args, **call_kwargs)
+            refused(None)
+        except TinygradError:
+            raise
+        except Exception as error:
+            refused(error)
+            raise
         finally:
             self.counted = list({id(x): x for x in counted.values}.values())
-            counted.values = outer
+            counted.values, counted.refused = outer
+        refuse_changes(self.title, before, result, any(isinstance(x, Draws) and x.lines for x in self.inputs))
         self.results: list[Any]
         self.rebuild: Callable[[Sequence[Any]], Any]
         self.results, self.rebuild = ([result], _first) if type(result) is Tensor else flatten(result)
@@ -144,7 +161,12 @@ class Recording:
     # -- writing it down
 
     def recorded(self) -> Recorded:
-        nodes = self._nodes()
+        try:
+            nodes = self._nodes()
+        except StaleError as error:
+            if tensor.last_change > self.start:
+                raise changes_data(self.title, str(error).split()[1]) from error
+            raise
         self.by_value: dict[int, Any] = {}
         note = self.by_value.setdefault
         for node in nodes:
@@ -168,13 +190,16 @@ class Recording:
             self._operand(made)
         for value in self.counted:
             self._check_count(value)
+        ours = {id(t) for t in self.inputs}
+        around = dict.fromkeys(a for node in nodes for a in node.args if type(a) is Tensor and a.op is None)
         outputs: dict[str, Any] = {}
         for i, r in enumerate(self.results):
             outputs[f"result{i}"] = self._operand(r) if isinstance(r, (Tensor, ndarray, np.generic)) else _Static(r)
         inputs = tuple(Input(self.names.of[id(t)], getattr(t, "shape", ()), getattr(t, "dtype", None)) for t in self.inputs)
         program = Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(outputs),
                           derived=frozenset(self.derived))
-        return Recorded(program, [_plain(r) for r in self.results], self.rebuild, {})
+        leaves = [(a, a.grad) for a in around if a.id < self.start and id(a) not in ours]
+        return Recorded(program, [_plain(r) for r in self.results], self.rebuild, {}, leaves)
 
     def _check_count(self, x: Traced) -> None:
         """A line that sees to it that a mask, or what was selected, has as many entries as it had."""

@@ -7,9 +7,12 @@ remembers the call, so that `Z > 0` becomes a line of the program. A traced valu
 
 from __future__ import annotations
 
+import ast
 import functools
 import linecache
+import logging
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +37,7 @@ class Counted(threading.local):
     """
 
     values: list[Any] | None = None
+    refused: Exception | None = None  # what the user's code was refused and may have caught
 
     def add(self, value: Any) -> None:
         if self.values is not None and type(value) is Traced:
@@ -113,6 +117,8 @@ class Traced(ndarray):
             changed_in_place(kwargs["out"])
             return kwargs["out"]
         if func in _OF_SHAPES:
+            if func in _TEXTS:
+                refuse_text()
             return value
         if func is np.transpose and type(args[0]) is Traced and args[0].nbytes >= LARGE:
             turned = ndarray.transpose(args[0], *args[1:], *kwargs.values())
@@ -186,13 +192,24 @@ class Traced(ndarray):
         changed_in_place(self)
 
     def __repr__(self) -> str:
+        refuse_text()
         return repr(np.asarray(self))
 
     def __str__(self) -> str:
+        refuse_text()
         return str(np.asarray(self))
 
     def __format__(self, spec: str) -> str:
+        refuse_text()
         return format(np.asarray(self)[()], spec)
+
+    def tobytes(self, *args: Any, **kwargs: Any) -> bytes:
+        _refuse("bytes")
+        return np.asarray(self).tobytes(*args, **kwargs)
+
+    @property
+    def flat(self) -> Any:
+        return np.ravel(self)
 
     def __bool__(self) -> bool:
         _refuse("bool")
@@ -233,6 +250,7 @@ _OF_SHAPES = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_sc
               *_IN_PLACE)
 
 
+_TEXTS = (np.array_repr, np.array_str, np.array2string)
 # functions whose result has as many entries as numbers say
 _OF_OTHER_LENGTH = (np.unique, np.nonzero, np.flatnonzero, np.argwhere, np.where, np.extract, np.compress, np.repeat,
                     np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.delete, np.trim_zeros, np.bincount)
@@ -372,10 +390,14 @@ def is_part_of_traced(x: Any) -> bool:
 def _refuse(what: str) -> None:
     """Raise if the user's code asks for the number, or by way of a Tensor; the engine and NumPy may look."""
     frame: FrameType | None = sys._getframe(2)
+    by_numpy = False
     while frame is not None and frame.f_code.co_filename.startswith(_NUMPY):
-        frame = frame.f_back
+        frame, by_numpy = frame.f_back, True
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        if frame.f_code.co_name not in ("__bool__", "__float__", "__int__", "__index__", "item"):
+        if frame.f_code.co_name in ("__repr__", "__str__", "__format__"):
+            return refuse_text()
+        if frame.f_code.co_name not in ("__bool__", "__float__", "__int__", "__index__", "item") and not (
+                what in _SIZES and frame.f_code.co_filename.startswith(_OPS)):
             return
         if frame.f_code.co_name in ("__float__", "__int__"):
             what = frame.f_code.co_name.strip("_")
@@ -387,8 +409,50 @@ def _refuse(what: str) -> None:
     remedy = ("np.where(condition, a, b), which keeps both branches" if what == "bool"
               else "the Tensor itself, or .numpy() for a fixed number")
     meant = "a condition" if what == "bool" else what
-    raise UnsupportedError(f"{where} — uses a value that depends on the arguments as {meant}; the formulas recorded would "
-                           f"hold for these numbers only. Use {remedy}.")
+    error = UnsupportedError(f"{where} — uses a value that depends on the arguments as {meant}; the formulas recorded would "
+                             f"hold for these numbers only. Use {remedy}.")
+    if counted.values is not None and not by_numpy:
+        counted.refused = error
+    raise error
+
+
+_SIZES = ("int", "an index")  # what decides shapes and places, so that np.roll(x, y[0]) may not look either
+_OPS = str(Path(__file__).resolve().parent.parent / "ops")
+_TEXT_METHODS = ("__repr__", "__str__", "__format__")
+_LIBRARIES = (sysconfig.get_paths()["stdlib"], str(Path(logging.__file__).parent.parent), "<frozen")
+
+
+def refuse_text() -> None:
+    """Raise if the user's code makes a text of numbers that depend on the arguments, other than to print it at once.
+
+    Debuggers, loggers and error messages may.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith((_NUMPY, _PACKAGE)):
+        if frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_code.co_name not in (
+                *_TEXT_METHODS, "__array_function__", "array_function", "compute", "_refuse", "item",
+                "__float__"):
+            return
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith(_LIBRARIES) or "-packages" in frame.f_code.co_filename:
+        return
+    if counted.refused is not None:
+        return  # for NumPy's message about that
+    if not _prints(frame.f_code.co_filename, frame.f_lineno):
+        raise TraceError(f"jit: {_users_line()} — makes a text of numbers that depend on the arguments, which would be the "
+                         "same in every later call. Return the value, and make the text of what the compiled function returns.")
+
+
+def _prints(filename: str, number: int) -> bool:
+    """Whether a line is part of a call of print that stands alone."""
+    if linecache.getline(filename, number).strip().startswith("print("):
+        return True
+    try:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    except (SyntaxError, ValueError):
+        return False
+    return any(isinstance(x, ast.Call) and isinstance(x.func, ast.Name) and x.func.id == "print"
+               and x.lineno <= number <= (x.end_lineno or 0) for x in ast.walk(tree))
 
 
 @functools.cache
