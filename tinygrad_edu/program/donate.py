@@ -179,7 +179,7 @@ class _Flattening:
         formulas = [self._formula(g, k) for g in range(len(self.groups))]
         if not all(formula.usable for formula in formulas):
             return "alone", k
-        return tuple((formula.steps[-1][1], str(self.dtypes[self.groups[g][k][0]])) for g, formula in enumerate(formulas))
+        return tuple((formula.steps[-1][1], self.dtypes[self.groups[g][k][0]]) for g, formula in enumerate(formulas))
 
     def _formula(self, g: int, k: int) -> _Formula:
         """How the new value of the k-th array of an argument is made, down to what is not made entry by entry."""
@@ -202,9 +202,9 @@ class _Flattening:
                     waiting += [x, *reversed(missing)]
                     continue
                 formula.usable = formula.usable and not missing
-                kind = line.op.name, str(line.dtype), *[number.get(_literal(y)) for y in operands]
+                kind = line.op.name, line.dtype, *[number.get(_literal(y)) for y in operands]
             elif kind == ("leaf",):
-                kind = "leaf", len(formula.leaves), str(self.dtypes[x])
+                kind = "leaf", len(formula.leaves), self.dtypes[x]
                 formula.leaves.append(x)
             formula.usable = formula.usable and kind is not None and kind[0] != "other"
             number[_literal(x)] = self.kinds.setdefault(kind, len(self.kinds))
@@ -269,7 +269,7 @@ class _Flattening:
                 else:
                     line = self.line_of[x]
                     operands = tuple(value[i] for i in kind[2:])
-                    key = (line.op.name, str(line.dtype), *map(repr, operands))
+                    key = (line.op.name, line.dtype, *map(repr, operands))
                     if key not in made:
                         made[key] = self._fresh("all1")
                         new.append(Line(made[key], line.op, operands, {}, (size,), line.dtype, line.kind))

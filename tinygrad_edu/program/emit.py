@@ -6,6 +6,7 @@ what is returned is made anew on every call, so that nobody holds the function's
 
 from __future__ import annotations
 
+import functools
 import keyword
 import math
 import re
@@ -135,7 +136,7 @@ class Emitter(Lifetimes):
         self.slot[name] = slot
         self.ending.setdefault(max(self.last.get(name, -1), self.at), []).append(name)
         self.placed[name] = slot
-        dtype, shape = np.dtype(line.dtype).name, shape_text(line.shape)
+        dtype, shape = name_of_dtype(line.dtype), shape_text(line.shape)
         self.prologue.append(f"{name} = memory({slot}, {shape}, {self._np(dtype)})")
         return name
 
@@ -326,11 +327,10 @@ class Emitter(Lifetimes):
                 return self._object(x.item() if isinstance(x, np.float64) and not single else x)
             others = [self.dtypes[y] for y in line.operands if isinstance(y, Name) and self.dtypes[y] is not None]
             own = np.dtype(x.dtype) if isinstance(x, np.generic) else None
-            kinds = {str(d) for d in others}
-            if len(kinds) == 1 and others[0].kind == "f" and (own is None or own == others[0]):
+            if others and all(d == others[0] for d in others) and others[0].kind == "f" and (own is None or own == others[0]):
                 value = float(x)
                 text = repr(value) if math.isfinite(value) else f'float("{value}")'
-                key = (text, str(others[0]))
+                key = (text, name_of_dtype(others[0]))
                 if key not in self.numbers:
                     name = f"n{len(self.numbers) + 1}"
                     while name in self.taken:
@@ -499,6 +499,8 @@ def _covers(line: Line) -> bool:
         filled[index] = True
     return bool(filled.all())
 
+
+name_of_dtype = functools.cache(lambda dtype: np.dtype(dtype).name)  # which NumPy puts together anew each time
 
 MANY_NAMES = 800
 _ASSIGNED = re.compile(r"    (?:def )?([^\W\d]\w*)(?: = |\()")

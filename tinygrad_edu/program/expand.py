@@ -6,9 +6,10 @@ numbers: what NumPy is asked to do becomes lines of the program. What is not in 
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,17 @@ def ufunc_of(op: Primitive) -> np.ufunc | None:
     return None
 
 
+@functools.lru_cache(1000)
+def _dtype_of(ufunc: np.ufunc, *kinds: Any) -> np.dtype[Any]:
+    return ufunc.resolve_dtypes((*kinds, None))[-1]
+
+
+def _shape_of(operands: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape that operands of these shapes spread to."""
+    spread = [shape for shape in operands if shape]
+    return spread[0] if len(spread) == 1 else np.broadcast_shapes(*spread)
+
+
 class Symbol(NDArrayOperatorsMixin):
     """An array of which only the shape and the dtype are known; what is done to it is written down."""
 
@@ -60,8 +72,8 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:
             kinds = [x.dtype if isinstance(x, (Symbol, np.generic, np.ndarray)) else type(x) for x in inputs]
-            dtype = ufunc.resolve_dtypes((*kinds, None))[-1]
-            shape = np.broadcast_shapes(*[getattr(x, "shape", ()) for x in inputs])
+            shape = _shape_of([getattr(x, "shape", ()) for x in inputs])
+            dtype = _dtype_of(ufunc, *kinds)
             return self.writer.line(as_primitive(ufunc), inputs, {}, shape, dtype)
         if method == "reduce" and set(kwargs) <= {"axis", "keepdims"}:
             return self.writer.reduce(ufunc, inputs[0], kwargs.get("axis"), kwargs.get("keepdims", False))
