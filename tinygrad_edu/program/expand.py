@@ -71,7 +71,7 @@ class Symbol(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:
-            kinds = [x.dtype if isinstance(x, (Symbol, np.generic, np.ndarray)) else type(x) for x in inputs]
+            kinds: list[Any] = [x.dtype if isinstance(x, (Symbol, np.generic, np.ndarray)) else type(x) for x in inputs]
             shape = _shape_of([getattr(x, "shape", ()) for x in inputs])
             dtype = _dtype_of(ufunc, *kinds)
             return self.writer.line(as_primitive(ufunc), inputs, {}, shape, dtype)
