@@ -27,7 +27,7 @@ from .known import known_first, place_products
 from .layouts import layouts
 from .pooling import pool_first
 from .precompute import precompute
-from .products import copied_weights, flat_products, join_products
+from .products import copied_weights, flat_products, join_products, turn_products
 from .program import Name, Program
 from .puts import gather_puts
 from .record import Recorded, has_floats
@@ -61,6 +61,7 @@ PASSES: tuple[tuple[str, Pass, bool], ...] = (
     ("flat_products", flat_products, True),
     ("copied_weights", copied_weights, True),
     ("contract", contract, True),
+    ("turn_products", turn_products, True),
     ("precompute", precompute, False),
     ("layouts", layouts, True),
     ("share", passes.share, False),

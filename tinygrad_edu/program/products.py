@@ -11,7 +11,7 @@ import numpy as np
 from ..rules.products import matmul
 from ..rules.shapes import reshape, transpose
 from ..tensor import Primitive
-from .algebra import ADD, shapes_of, uses_of, with_lines
+from .algebra import ADD, dtypes_of, shapes_of, uses_of, with_lines
 from .expand import ADD_REDUCE
 from .places import COPY, FEWEST, Namer
 from .program import Line, Name, Program
@@ -174,4 +174,63 @@ def copied_weights(program: Program) -> Program:
     return with_lines(program, lines) if copies else program
 
 
-__all__ = ["copied_weights", "flat_products", "join_products"]
+# ---------------------------------------------------------------- products that are transposed
+
+
+def turn_products(program: Program) -> Program:
+    """(A B)ᵀ is Bᵀ Aᵀ, and a sum likewise: no copy of a result, and as many rows as it has for BLAS's threads to divide."""
+    if not any(line.op is transpose for line in program.lines):
+        return program
+    return _Turning(program).program()
+
+
+class _Turning:
+    def __init__(self, program: Program) -> None:
+        self.before = program
+        self.shapes, self.dtypes, self.uses = shapes_of(program), dtypes_of(program), uses_of(program)
+        self.line_of = {str(line.name): line for line in program.lines}
+        self.fresh = Namer(program)
+        self.lines: list[Line] = []
+
+    def program(self) -> Program:
+        for line in self.before.lines:
+            source = line.operands[0] if _is_turn(line) else None
+            if source is not None and line.shape[0] >= line.shape[1] and self._turns(source):
+                last = self._turned(source, line.name)
+                self.lines.append(replace(last, named=line.named))
+            else:
+                self.lines.append(line)
+        return with_lines(self.before, self.lines)
+
+    def _turns(self, x: Any) -> bool:
+        """Whether a value that nothing else needs is a product of matrices, or a sum of such."""
+        line = self.line_of.get(str(x)) if isinstance(x, Name) else None
+        if line is None or line.named or self.uses[str(x)] != 1 or len(line.shape) != 2:
+            return False
+        if line.op is matmul:
+            return all(isinstance(y, Name) and len(self.shapes[y]) == 2 for y in line.operands)
+        return line.op is ADD and all(isinstance(y, Name) and self.shapes[y] == line.shape and self._turns(y)
+                                      for y in line.operands)
+
+    def _turned(self, x: Name, name: Name) -> Line:
+        """The line that makes xᵀ under this name; what it needs is written before."""
+        line = self.line_of[x]
+        operands = []
+        for y in line.operands:
+            if line.op is ADD:
+                self.lines.append(self._turned(y, self.fresh("turned")))
+                operands.append(self.lines[-1].name)
+            elif (made := self.line_of.get(y)) is not None and _is_turn(made):
+                operands.append(made.operands[0])
+            else:
+                turned = self.fresh("turned")
+                self.lines.append(Line(turned, transpose, (y,), {}, self.shapes[y][::-1], self.dtypes[y], line.kind))
+                operands.append(turned)
+        return replace(line, name=name, operands=tuple(operands if line.op is ADD else operands[::-1]), shape=line.shape[::-1])
+
+
+def _is_turn(line: Line) -> bool:
+    return line.op is transpose and len(line.shape) == 2 and tuple(line.params.get("axes") or (1, 0)) == (1, 0)
+
+
+__all__ = ["copied_weights", "flat_products", "join_products", "turn_products"]
