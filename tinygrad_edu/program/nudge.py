@@ -86,13 +86,15 @@ def _times_factors(value: Any, new: bool = False) -> Any:
 
 def _pieces_shuffled(value: Any) -> Any:
     """A large array cut into pieces: these in another order, each from its end to its beginning."""
-    order = _order(value)
-    flat, n = value.reshape(-1, order=order), _piece(value.size)
+    layout = _order(value)
+    flat, n = value.reshape(-1, order=layout), _piece(value.size)
     count, rest = divmod(flat.size, n)
-    out = np.empty(value.shape, value.dtype, order)
-    new = out.reshape(-1, order=order)
+    out = np.empty(value.shape, value.dtype, layout)
+    new = out.reshape(-1, order=layout)
     new[:rest] = flat[count * n :][::-1]
-    new[rest:].reshape(count, n)[...] = flat[: count * n].reshape(count, n)[_drawn_permutation(count), ::-1]
+    pieces, places, order = new[rest:].reshape(count, n), flat[: count * n].reshape(count, n), _drawn_permutation(count)
+    for k in range(0, count, 256):  # not all at once: fresh memory takes longer than the numbers
+        pieces[k : k + 256] = places[order[k : k + 256], ::-1]
     return out
 
 
