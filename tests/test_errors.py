@@ -145,8 +145,8 @@ SHAPES: dict[str, Row] = {
     "axis": (lambda: M.sum(axis=2), AxisError, "sum: axis 2 is out of bounds for shape (2, 3). Axes run from -2 to 1."),
     "axis-twice": (lambda: np.mean(M, axis=(0, 0)), ValueError,
                    "mean: axis (0, 0) names an axis twice. Name each once."),
-    "axis-of-a-number": (lambda: Tensor(1.0).sum(axis=0), AxisError,
-                         "sum: axis 0 given, but a single number has no axes."),
+    "axis-of-a-number": (lambda: Tensor(1.0).mean(axis=0), AxisError,
+                         "mean: axis 0 given, but a single number has no axes."),
     "axis-swapaxes": (lambda: M.swapaxes(0, 2), AxisError,
                       "swapaxes: axis 2 is out of bounds for shape (2, 3). Axes run from "
                       "-2 to 1."),

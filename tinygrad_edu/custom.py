@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +14,8 @@ from .backprop import Graph, fit_recorded, pull, pull_recorded
 from .calculus import jvp as directional
 from .calculus import vjp
 from .checking import check_gradients
-from .errors import GradientError
-from .modes import always_record
+from .errors import DTypeError, GradientError, ShapeError
+from .modes import always_record, here
 from .rules import TABLE
 from .rules.shapes import broadcast_to
 from .tensor import Primitive, Rule, Tensor, constant, leaf, next_id
@@ -69,7 +70,8 @@ def primitive(*rules: Rule | None, name: str | None = None, kind: str = "general
             return y
 
         array_forward.is_own = True  # type: ignore[attr-defined]  # how the readers know that no table has its NumPy code
-        backwards = rules or tuple(None if rule is None else _transpose(rule, i) for i, rule in enumerate(forwards))
+        given = tuple(None if rule is None else _checked(rule, i, own_name) for i, rule in enumerate(rules))
+        backwards = given or tuple(None if rule is None else _transpose(rule, i) for i, rule in enumerate(forwards))
         # readers and compilers go by name: one's own sigmoid is not the engine's
         taken = own_name in TABLE or hasattr(ops, own_name) or hasattr(np, own_name)
         op = Primitive(f"own_{own_name}" if taken else own_name, array_forward, *backwards, kind=kind, symbol=symbol,
@@ -92,6 +94,32 @@ def primitive(*rules: Rule | None, name: str | None = None, kind: str = "general
         return function
 
     return declare
+
+
+def _checked(rule: Rule, which: int, name: str) -> Rule:
+    """A rule whose result is looked at: real numbers, in a shape that the operand's gradient can be made of."""
+
+    @functools.wraps(rule)
+    def checked(g: Any, y: Any, *operands: Any, **params: Any) -> Any:
+        d = rule(g, y, *operands, **params)
+        if d is None or type(d) is Tensor:
+            dtype, shape = np.dtype(float), getattr(d, "shape", ())
+        else:
+            dtype, shape = np.asarray(d).dtype, np.shape(d)
+        if dtype.kind not in "fiub" and not (dtype.kind == "c" and here.complex_step):
+            raise DTypeError(f"{name}: the rule of operand {which} gives {dtype}. It must give real numbers, dJ/d(operand).")
+        own, full = np.shape(operands[which]), np.shape(y)
+        try:
+            whole = np.broadcast_shapes(own, shape)
+            fits = whole == own or whole in (np.broadcast_shapes(own, full), np.broadcast_shapes(own, np.shape(g)))
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ShapeError(f"{name}: the rule of operand {which} gives shape {shape}, and the operand has {own}. "
+                             "dJ/d(operand) has the operand's shape, as g has that of y.")
+        return d
+
+    return checked
 
 
 def _sum_of(forwards: Sequence[Rule | None]) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ class _ThreadModes(threading.local):
     paused = 0
     strict = 0
     complex_step = 0
+    again = 0  # whether a checkpoint runs its function once more, which what it learned the first time must not notice
     note: Callable[..., Any] | None = None
 
 

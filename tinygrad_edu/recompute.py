@@ -34,7 +34,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     get their gradients too, and so do those in its arguments, in both modes and to any order. Memory falls from all of
     f's intermediate results to its arguments and results; time grows by one more forward pass of f. f must compute the
     same again: random generators that it holds or gets are set back for the second run (and so are the global ones of
-    NumPy and Python), but a counter it keeps would count twice. A second run with other values raises GradientError.
+    NumPy and Python, and batch normalisation does not learn twice), but a counter it keeps would count twice. A second run
+    with other values raises GradientError.
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> @tg.checkpoint
@@ -271,9 +272,11 @@ class _States:
         """As when the function was called; afterwards as before."""
         before = self.now()
         self.set(self.taken)
+        here.again += 1
         try:
             yield
         finally:
+            here.again -= 1
             self.set(before)
 
 

@@ -10,6 +10,7 @@ from numpy import float64
 
 from .. import ops
 from ..errors import ShapeError
+from ..modes import here
 from ..ops.inputs import floating
 from ..ops.normalisations import with_statistics
 from .layers import count, floating_dtype, shown
@@ -74,7 +75,8 @@ class _BatchNorm(_Scaled):
         if self.training and self.track_running_stats:
             if self._given is None and getattr(mean, "is_traced", False):
                 refuse_traced(where, "what it learns about the batch")
-            self._learn(mean, variance)
+            if not here.again:
+                self._learn(mean, variance)
         return y
 
     def _learn(self, mean: Any, variance: Any) -> None:

@@ -53,12 +53,17 @@ def value_of(x: Any) -> Any:
     return x
 
 
+_OF_NUMBERS = ("sum", "prod", "max", "min")  # which take a single number for an array of one
+
+
 def axes_of(x: Any, axis: Axis, where: str) -> tuple[int, ...] | None:
     """Axes as a sorted tuple of non-negative integers; None stays None."""
     if axis is None:
         return None
     if type(axis) is int and -x.ndim <= axis < x.ndim:
         return (axis % x.ndim,)
+    if type(axis) is int and axis in (0, -1) and not x.ndim and where in _OF_NUMBERS:
+        return None  # so does NumPy
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     out = []
     for i in given:
