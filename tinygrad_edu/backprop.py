@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import modes, tensor
-from .errors import GradientError, ShapeError, StaleError, name_of, variable_names
+from .errors import GradientError, ShapeError, StaleError, name_of, variable_names, why_no_gradient
 from .modes import always_record
 from .rules.indexing import getitem, put
 from .rules.shapes import astype, broadcast_to, sum_to
@@ -43,24 +43,28 @@ class Graph:
         seen.update(waiting)
         nodes: list[Tensor] = []
         leaves: list[Tensor] = []
+        for root in waiting:
+            if root.op is None:
+                leaves = [root for root in waiting if root.op is None and root.requires_grad]
+                waiting = [root for root in waiting if root.op is not None]
+                break
         mixed = outside = False
-        add, take, found = seen.add, waiting.pop, nodes.append
+        add, take, push, found = seen.add, waiting.pop, waiting.append, nodes.append
         while waiting:
             node = take()
-            if node.op is None:
-                if node.requires_grad:
-                    leaves.append(node)
-            elif node.id < since:
+            if node.id < since:
                 outside = True
-            else:
-                found(node)
-                for a in node.args:
-                    if type(a) is Tensor and a not in seen:
-                        add(a)
-                        if a.requires_grad:
-                            waiting.append(a)
-                        else:
-                            mixed = True
+                continue
+            found(node)
+            for a in node.args:
+                if type(a) is Tensor and a not in seen:
+                    add(a)
+                    if a.op is not None:
+                        push(a)
+                    elif a.requires_grad:
+                        leaves.append(a)
+                    else:
+                        mixed = True
         nodes.reverse()  # nearly in order already
         nodes.sort(key=_by_id)
         if since:
@@ -134,7 +138,7 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                     old = get(a)
                     if old is None:
                         grads[a] = d
-                    elif type(old) is not ndarray:
+                    elif type(old) is not ndarray or old.size <= _SMALL:
                         grads[a] = old + d
                     else:
                         old = None  # so that grads alone holds the array
@@ -147,7 +151,7 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                     old = get(b)
                     if old is None:
                         grads[b] = d
-                    elif type(old) is not ndarray:
+                    elif type(old) is not ndarray or old.size <= _SMALL:
                         grads[b] = old + d
                     else:
                         old = None
@@ -171,7 +175,7 @@ def pull(nodes: list[Tensor], grads: dict[Tensor, Any], path: set[Tensor] | None
                 old = get(a)
                 if old is None:
                     grads[a] = d
-                elif type(old) is not ndarray:
+                elif type(old) is not ndarray or old.size <= _SMALL:
                     grads[a] = old + d
                 else:
                     old = None
@@ -351,7 +355,7 @@ def seed(root: Tensor, gradient: Any, where: str = "backward") -> Any:
 def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
     """Fill `.grad` of everything `root` was made from; leaves accumulate. See Tensor.backward."""
     if not root.requires_grad:
-        raise GradientError(_why_no_gradient(root))
+        raise GradientError(why_no_gradient(root))
     g = seed(root, gradient)
     if create_graph:
         g = g if type(g) is Tensor else leaf(g, requires_grad=False)
@@ -377,23 +381,6 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
 
 backward.__doc__ = Tensor.backward.__doc__
 Tensor.backward = backward  # type: ignore[method-assign, assignment]
-
-
-_REASONS = {
-    "no_grad": "{name} was computed under no_grad(), so nothing was recorded. Compute it outside no_grad().",
-    "constants": "{name} was computed from constants alone. Make an input Tensor(...), or use the Tensor itself where you "
-                 "passed its .numpy() or .data.",
-    "detach": "{name} came from .detach(), which cuts it off from what made it. Leave .detach() out where a gradient is "
-              "wanted.",
-    "integer": "{name} came from .astype() to a type without derivatives. Keep a floating-point dtype.",
-    None: "{name} was made with requires_grad=False. Make it Tensor(data).",
-}
-
-
-def _why_no_gradient(root: Tensor) -> str:
-    name = name_of(root, variable_names(), "the result")
-    reason = (root.params or {}).get("why") if root.op is None else None
-    return "backward: " + _REASONS[reason].format(name=name)
 
 
 def unshared(grads: dict[Tensor, Any], key: Tensor) -> Any:

@@ -171,7 +171,7 @@ def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
     items, build = found
     inside = _below(tree, inside)
     for item in items:
-        if type(item) is not ndarray and type(item) is not Tensor:
+        if type(item) not in _LEAVES:
             break
     else:  # the usual case
         return list(items), build  # type: ignore[return-value]
@@ -187,6 +187,9 @@ def flatten(tree: Any, inside: bool = False) -> tuple[list[Any], Rebuild]:
         return build(out)
 
     return [x for own, _ in parts for x in own], rebuild
+
+
+_LEAVES = frozenset((ndarray, Tensor, float))
 
 
 def is_object(tree: Any) -> bool:
@@ -226,7 +229,7 @@ def _always(item: Any) -> Rebuild:
 def numbers(tree: Any) -> tuple[list[Any], Rebuild]:
     """As `flatten`, the leaves that are numbers, arrays and Tensors alone; settings in containers stay."""
     leaves, rebuild = flatten(tree)
-    if rebuild is only or not any(type(x) is not ndarray and type(x) is not Tensor and is_setting(x) for x in leaves):
+    if rebuild is only or not any(type(x) not in _LEAVES and is_setting(x) for x in leaves):
         return leaves, rebuild
     places = [i for i, x in enumerate(leaves) if not is_setting(x)]
 

@@ -401,3 +401,21 @@ def _broadcast_message(names: list[str], shapes: list[tuple[int, ...]], error: E
 
 def _fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return all(x == y or 1 in (x, y) for x, y in zip(reversed(a), reversed(b), strict=False))
+
+
+_REASONS = {
+    "no_grad": "{name} was computed under no_grad(), so nothing was recorded. Compute it outside no_grad().",
+    "constants": "{name} was computed from constants alone. Make an input Tensor(...), or use the Tensor itself where you "
+                 "passed its .numpy() or .data.",
+    "detach": "{name} came from .detach(), which cuts it off from what made it. Leave .detach() out where a gradient is "
+              "wanted.",
+    "integer": "{name} came from .astype() to a type without derivatives. Keep a floating-point dtype.",
+    None: "{name} was made with requires_grad=False. Make it Tensor(data).",
+}
+
+
+def why_no_gradient(root: Any) -> str:
+    """Which of the reasons holds why a Tensor has no gradient."""
+    name = name_of(root, variable_names(), "the result")
+    reason = (root.params or {}).get("why") if root.op is None else None
+    return "backward: " + _REASONS[reason].format(name=name)

@@ -247,6 +247,8 @@ def _as_input(x: Any, f: Callable[..., Any], place: int | str) -> tuple[Tensor, 
     """A fresh Tensor to differentiate by, and whether it hangs on a graph outside."""
     if type(x) is ndarray and x.ndim and x.dtype.kind == "f":
         return leaf(x), False
+    if type(x) is float:
+        return leaf(np.float64(x)), False
     if type(x) is Tensor:
         if x.requires_grad and recording():
             return identity(x), True
