@@ -273,3 +273,13 @@ def test_random_updates(start: int) -> None:
                 for a, b in zip(flatten(found)[0], flatten(right)[0], strict=True):
                     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
                 ours, wanted = found[:2], right[:2]
+
+
+def test_a_reshaped_value_is_written_over() -> None:
+    w, b = rng.normal(size=(3, 5)), rng.normal(size=5)
+    x = rng.normal(size=(6, 4, 3))
+    step = compare(lambda x, w, b: np.sum(np.tanh((x @ w + b) * 2), axis=0), x, w, b)
+    assert slots(step) == 1  # the product of matrices, with a bias, doubled, its tanh
+    compare(lambda x, w: (lambda z: z - z[0])((x @ w).reshape(4, 6, 5)) * 2, x, w)  # a part of it is read, too
+    compare(lambda x, w: (lambda z: z.reshape(4, 6, 5) - z.reshape(4, 6, 5)[::-1])(np.tanh(x @ w)) * 2, x, w)
+    compare(lambda x, w: (lambda z: (z.reshape(24, 5) * 2, np.tanh(z).sum()))(np.tanh(x @ w)), x, w)

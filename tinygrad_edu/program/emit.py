@@ -112,8 +112,8 @@ class Emitter(Lifetimes):
         if not size:
             return None
         for other in dying:  # its own operand's memory, entry over entry
-            if self.shapes[other] == line.shape and self.dtypes[other] == line.dtype and other in self.slot:
-                self.slot[name] = self.slot.pop(other)
+            if self.shapes[other] == line.shape and self.dtypes[other] == line.dtype and self.root[other] in self.slot:
+                self.slot[name] = self.slot.pop(self.root[other])
                 self.ending.setdefault(max(self.last.get(name, -1), self.at), []).append(name)
                 self.placed[name] = self.slot[name]
                 if other in self.view_name:
@@ -429,7 +429,8 @@ class Emitter(Lifetimes):
 
     def out(self, line: Line, i: int, over: Sequence[Any] = ()) -> str | None:
         """Where the result goes: over an operand that is not needed any more, to planned memory, or None for anew."""
-        dying = [str(x) for x in over if isinstance(x, Name) and self.root[x] == x and self.last.get(x) == i]
+        dying = [str(x) for x in over if isinstance(x, Name) and self.last.get(self.root[x]) == i and (
+            self.root[x] == x or (self.contiguous[x] and x in self.static))]  # or all of its entries, reshaped
         place = self._place(line, i, dying)
         if place is not None:
             self.static.add(place)
