@@ -394,7 +394,7 @@ def test_examples_in_rows() -> None:
 @pytest.mark.parametrize("wrong", [
     pytest.param(lambda g, rng: rng.normal(size=g.shape), id="noise"),
     pytest.param(lambda g, rng: g + 0.01 * rng.normal(size=g.shape), id="a little noise"),
-    pytest.param(lambda g, rng: np.round(g, 1), id="rounded"),
+    pytest.param(lambda g, rng: np.round(g * (1 + 1e-2 * rng.normal(size=g.shape)), 4), id="rounded, from others"),
     pytest.param(lambda g, rng: np.sort(g, axis=None).reshape(g.shape), id="sorted"),
     pytest.param(lambda g, rng: g * (1 + 1e-4 * rng.normal(size=g.shape)), id="four digits"),
 ])
@@ -736,3 +736,64 @@ def test_09_find_my_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dW1 follows from dZ1, which is wrong: this step is right." in said
     assert "np.sum(db1, axis=1, keepdims=True)" in said and "4 of 10 points" in said
     assert said.rstrip().endswith("all right")
+
+
+# ---------------------------------------------------------------- relu as np.maximum(0, Z), and other slips of a course
+
+def relu_network() -> tuple[Tensor, dict[str, Any]]:
+    """Three layers as lecture notes write them, the hidden ones of equal width; the values and the right gradients."""
+    rng, m = np.random.default_rng(11), 7
+    X, Y = rng.normal(size=(3, m)), rng.integers(0, 2, (1, m)).astype(float)
+    W1, b1, W2, b2, W3, b3 = (Tensor(rng.normal(size=s)) for s in [(4, 3), (4, 1), (4, 4), (4, 1), (1, 4), (1, 1)])
+    Z1 = W1 @ X + b1
+    A1 = np.maximum(0, Z1)
+    Z2 = W2 @ A1 + b2
+    A2 = np.maximum(0, Z2)
+    Z3 = W3 @ A2 + b3
+    A3 = tg.sigmoid(Z3)
+    for tensor, called in zip((W1, b1, W2, b2, W3, b3, Z1, A1, Z2, A2, Z3, A3),
+                              ["W1", "b1", "W2", "b2", "W3", "b3", "Z1", "A1", "Z2", "A2", "Z3", "A3"], strict=True):
+        tensor.name = called
+    J = -np.mean(Y * np.log(A3) + (1 - Y) * np.log(1 - A3))
+    held = {t.name: t.data for t in (W1, W2, W3, Z1, A1, Z2, A2, A3) if t.name} | {"X": X, "m": m}
+    held["dZ3"] = A3.data - Y
+    held["dA2"] = W3.data.T @ held["dZ3"]
+    held["dZ2"] = held["dA2"] * (Z2.data > 0)
+    held["dW2"] = held["dZ2"] @ A1.data.T / m
+    return J, held
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    pytest.param(lambda h: h["dA2"] @ h["A1"].T, "with the factor (Z2 > 0) left out of dZ2", id="slope left out"),
+    pytest.param(lambda h: (h["dA2"] * h["A2"] * (1 - h["A2"])) @ h["A1"].T,
+                 "with A2 ⊙ (1 − A2), the slope of sigmoid, in place of Z2 > 0 in dZ2", id="slope of sigmoid"),
+    pytest.param(lambda h: (h["dA2"] * h["A2"]) @ h["A1"].T, "with A2 in place of Z2 > 0 in dZ2", id="value for slope"),
+    pytest.param(lambda h: (h["dA2"] * (h["Z2"] < 0)) @ h["A1"].T, "with Z2 < 0 in place of Z2 > 0 in dZ2", id="turned"),
+    pytest.param(lambda h: (h["dA2"] * (h["Z1"] > 0)) @ h["A1"].T,
+                 "with Z1 > 0 in place of Z2 > 0 in dZ2", id="layer"),
+    pytest.param(lambda h: h["dZ2"][:, 1:] @ h["A1"][:, 1:].T,
+                 "with the first of the 7 terms of the sum left out", id="range(1, m)"),
+    pytest.param(lambda h: h["dZ2"][:, :-1] @ h["A1"][:, :-1].T,
+                 "with the last of the 7 terms of the sum left out", id="range(m - 1)"),
+    pytest.param(lambda h: h["dZ2"] @ h["A1"].T / np.log(2), "times 1/ln 2 = 1.4427: it belongs to a logarithm to base 2",
+                 id="log2"),
+    pytest.param(lambda h: h["m"] * np.round(h["dW2"], 3), "rounded to 3 decimals", id="rounded"),
+    pytest.param(lambda h: h["m"] * (h["W2"] - 0.1 * h["dW2"]),
+                 "is W2 − 0.1 · dW2, the parameter after a step of gradient descent", id="a step"),
+    pytest.param(lambda h: h["dZ2"] @ h["X"].T, "dW2 has shape (4, 3), and W2 (4, 4): it is the product with X in place of A1",
+                 id="another value, another shape"),
+])
+def test_slips_around_relu(wrong: Any, said: str) -> None:
+    J, held = relu_network()
+    (row,) = compare(J, dW2=wrong(held) / held["m"]).rows
+    assert row.verdict in (WRONG, SHAPE) and said in row.diagnosis
+
+
+def test_a_bias_of_rows_is_summed_over_the_first_axis() -> None:
+    X, W, c = np.random.default_rng(0).normal(size=(5, 3)), Tensor(np.ones((3, 2)), name="W"), Tensor(np.zeros(2), name="c")
+    J = np.mean(np.tanh(X @ W + c))
+    d = 1 - np.tanh(X @ W.data) ** 2
+    (row,) = compare(J, dc=d.sum(axis=1) / 10).rows
+    assert "it is summed over axis 1, without keepdims=True. Use np.sum(..., axis=0)." in row.diagnosis
+    last = (compare(J, dc=d[:-1].sum(axis=0) / 10)).rows[0]
+    assert "the last entry of axis 0 left out of the sum over it" in last.diagnosis

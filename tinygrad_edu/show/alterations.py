@@ -342,6 +342,9 @@ class Factors:
                 return f"m² = {m * m}", "the factor 1/m is left out twice"
             if near(1 / (m * m)):
                 return f"1/m² = 1/{m * m}", "1/m is in it twice too often"
+        for base in (2, 10):
+            if near(1 / math.log(base)):
+                return f"1/ln {base} = {s:.5g}", f"it belongs to a logarithm to base {base}"
         if near(2):
             return "2", "a factor 2 is too much"
         if near(0.5):
@@ -550,6 +553,10 @@ def _products(t: Tensor, values: list[Any]) -> Iterator[Variant]:
                 return Expression("matmul", (_turned(x) if turn[0] else x, _turned(y) if turn[1] else y), t.shape)
 
             yield 2 + 0.25 * (sum(turn) + (order != (0, 1))), "shown", t, a @ b, shown
+    n = u.shape[-1]
+    if n > 2:
+        for cut, which in ((slice(1, None), "first"), (slice(-1), "last")):
+            yield 3.6, f"the {which} of the {n} terms of the sum left out", t, u[..., cut] @ v[..., cut, :], lambda es: es[0]
     for turn in ((False, False), (True, False), (False, True)):
         a, b = u.mT if turn[0] else u, v.mT if turn[1] else v
         try:
@@ -587,6 +594,9 @@ def _sums(t: Tensor, x: Any) -> Iterator[Variant]:
         for at, which in ((-1, "last"), (0, "first")):
             one = np.take(x, [at] if kept else at, axis=axis)
             yield 3.5, f"the {which} entry of axis {axis} in place of the sum over it", t, one, lambda es: es[0]
+            if x.shape[axis] > 2:
+                rest = x.sum(axis=axis, keepdims=kept) - one
+                yield 3.6, f"the {which} entry of axis {axis} left out of the sum over it", t, rest, lambda es: es[0]
 
 
 # ---------------------------------------------------------------- the search
@@ -699,7 +709,7 @@ class Search:
             if t.equals(value):
                 explained[t.name] = 1.0
                 continue
-            s = _ratio(value, t.hand) if value.size > 1 else None
+            s = ratio(value, t.hand) if value.size > 1 else None
             if s is not None and not close(t.reference, value, 1e-9, t.noise) and (
                     self.factors.spoken(s) is not None and t.equals(value * s)):
                 explained[t.name] = s
@@ -712,7 +722,7 @@ class Search:
             change = moved.get(t.node)
             if not t.wrong or change is None:
                 continue
-            s = _ratio(change, t.hand - t.reference)
+            s = ratio(change, t.hand - t.reference)
             if s is None or any(abs(s - other) <= 1e-6 * abs(s) for other in tried):
                 continue
             if not t.equals(t.reference + s * np.asarray(change, float)):
@@ -845,7 +855,7 @@ class Search:
     def term(self, edge: Edge, part: Any) -> str:
         """One part of a gradient, in words: c · W1 where it is that, else its formula, else the value it comes through."""
         node = edge.to
-        c = _ratio(node.value, part)
+        c = ratio(node.value, part)
         if c is not None and np.size(part) > 1:
             return f"the term {number_text(c)} · {short_text(self.words.of(node))}"
         rule = RecordedRule(edge, self.g(edge.user), self.words, self.formula(edge.user))
@@ -917,7 +927,7 @@ class Search:
                     continue
                 for edge in edges:
                     g = self.g(edge.user)
-                    c = None if g is None or a.size < 2 else _ratio(a.value, self.back.part(edge, g))
+                    c = None if g is None or a.size < 2 else ratio(a.value, self.back.part(edge, g))
                     if c:
                         self._l2.setdefault(c, f"d{self.named.get(a, 'W')}")
         return self._l2
@@ -940,7 +950,7 @@ class Search:
         for e, y in ends:
             y_shown = self.shown_value(e, y)
             for a_shown, a in starts:
-                c = None if a is y else _ratio(a - y, g)
+                c = None if a is y else ratio(a - y, g)
                 if c is None:
                     continue
                 right = _binary("subtract", a_shown, y_shown)
@@ -1045,6 +1055,10 @@ class Search:
                 f = next((a for a in t.args if not (type(a) is Tensor and a in rule.along)), at)
                 factor = rule.shown(f)
                 m = self.factors.examples
+                if factor.head == "number" and kind in ("dropped", "twice") and m > 1:
+                    for sign in ("", "−"):
+                        if factor.is_number(float(f"{'-' if sign else ''}1") / m):
+                            factor = name(f"{sign}1/m = {sign}1/{m}")
                 what = f"the factor {grouped(factor)}" if kind in ("dropped", "twice") else f"the division by {grouped(factor)}"
                 if factor.head == "number" and kind in ("undivided", "divided twice"):
                     what = f"the factor 1/m = 1/{m}" if factor.is_number(m) and m > 1 else f"the factor 1/{grouped(factor)}"
@@ -1125,7 +1139,10 @@ class Search:
         user, node = edge.user, edge.to
         op = user.op
         assert op is not None
-        if len(user.args) != 1 or user.shape != node.shape or op.kind == "linear" or op.name in _ARITHMETIC - {"square"}:
+        if user.shape != node.shape or op.kind == "linear" or op.name in _ARITHMETIC - {"square"}:
+            return
+        if len(user.args) != 1:
+            yield from self._slopes_of_relu(edge, g, place)
             return
         params = user.params or {}
         rule_of = op.rules[0]
@@ -1140,10 +1157,39 @@ class Search:
             return
         yield from _slopes(place, op.name, slope, g, y, x, y_shown, x_shown,
                            lambda g: rule_of(g, y, x, **params))
+        yield from self._other_masks(place, slope, g, user, node, lambda g: rule_of(g, y, x, **params))
         at = op.forward(y, **params)
         yield 2.6, rule_of(g, at, y, **params), lambda own: (
             f" with the slope of {op.name} taken at {short_text(y_shown)} in place of {short_text(x_shown)}"
             + place.inside(own))
+
+    def _slopes_of_relu(self, edge: Edge, g: Any, place: Place) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
+        """The same for np.maximum(0, Z), as lecture notes write relu."""
+        user, node = edge.user, edge.to
+        if user.op is not TABLE["maximum"] or not any(np.ndim(_plain(a)) == 0 and _plain(a) == 0 for a in user.args):
+            return
+        def through(g: Any) -> Any:
+            return self.back.part(edge, g)
+
+        slope, kind = self.recognised(through(np.ones(user.shape)), user, node)
+        if slope is not None:
+            yield from _slopes(place, kind, slope, g, user.value, node.value, self.words.of(user), self.words.of(node), through)
+            yield from self._other_masks(place, slope, g, user, node, through)
+
+    def _other_masks(self, place: Place, slope: Expression, g: Any, top: Tensor, bottom: Tensor, through: Callable[[Any], Any],
+                     ) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
+        """Z1 > 0 in place of Z2 > 0: another layer's relu, or the units that are off in place of those that are on."""
+        local = through(np.ones(top.shape))
+        if not np.all((local == 0) | (local == 1)):
+            return
+
+        def phrase(new: str) -> Callable[[str], str]:
+            return lambda own: f" with {new} in place of {short_text(slope)}" + place.inside(own)
+
+        yield 2.9, g * (1 - local), phrase(f"{short_text(self.words.of(bottom))} < 0")
+        for what, value in self.cached(top.shape):
+            if what is not bottom and np.any((value > 0) != local):
+                yield 2.6, g * (value > 0), phrase(f"{short_text(self.shown_value(what, value))} > 0")
 
     def regions(self) -> list[tuple[Tensor, Tensor]]:
         """(A, Z) where A is a function of Z alone that takes several operations, such as 1/(1 + exp(−Z))."""
@@ -1269,6 +1315,7 @@ def _slopes(place: Place, kind: str, slope: Expression, g: Any, y: Any, x: Any, 
     factor = short_text(slope) if slope.head == "name" else f"the factor {grouped(slope)}"
     yield 1, g, lambda own: f" with {factor} left out" + place.of(own)
     yield 2, derivative(derivative(g)), lambda own: f" with {factor} applied twice" + place.inside(own)
+    yield 2.9, g * y, lambda own: f" with {short_text(y_shown)} in place of {short_text(slope)}" + place.inside(own)
     for other in ACTIVATIONS:
         if other == kind:
             continue
@@ -1302,7 +1349,7 @@ def written_slope(op: Primitive, params: dict[str, Any], y: Any, x: Any, y_shown
     return tidy(expression(d, {g: number(1.0), y_: y_shown, x_: x_shown}))
 
 
-def _ratio(unit: Any, total: Any) -> float | None:
+def ratio(unit: Any, total: Any) -> float | None:
     """s with total = s · unit, or None where there is none."""
     unit, total = np.asarray(unit, float).ravel(), np.asarray(total, float).ravel()
     if unit.shape != total.shape or not unit.size:
@@ -1317,4 +1364,4 @@ def _ratio(unit: Any, total: Any) -> float | None:
     return s if float(rest.max()) <= 1e-7 * max(float(np.abs(total).max()), abs(s) * float(np.abs(unit).max())) else None
 
 
-__all__ = ["Alteration", "Backward", "Factors", "Finding", "Search", "Target", "Vocabulary", "close"]
+__all__ = ["Alteration", "Backward", "Factors", "Finding", "Search", "Target", "Vocabulary", "close", "ratio", "short_text"]

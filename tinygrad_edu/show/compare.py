@@ -22,9 +22,9 @@ from ..calculus import flatten
 from ..errors import DTypeError, GradientError, NamesError, user_frame, variable_names
 from ..modes import always_record
 from ..tensor import Tensor, constant, leaf
-from .alterations import SECONDS, Alteration, Backward, Factors, Search, Target, Vocabulary, close, full
+from .alterations import SECONDS, Alteration, Backward, Factors, Search, Target, Vocabulary, close, full, ratio, short_text
 from .names import name_nodes
-from .notation import printable, shape_text
+from .notation import number_text, printable, shape_text
 
 TOLERANCE = {8: 1e-6, 4: 3e-4, 2: 3e-2}  # relative, by the bytes of the least exact number involved
 RIGHT, WRONG, FOLLOWS, SHAPE, UNKNOWN = "right", "wrong", "follows", "wrong shape", "no reference"
@@ -640,7 +640,7 @@ class _Comparing:
                 if item.right(item.reference):
                     item.shape_said, item.diagnosis = way.said, f"{way.said} Its numbers are then right."
                     return
-            if self._wrong_sum(item):
+            if self._wrong_sum(item) or self._wrong_product(item):
                 return
             if ways:
                 item.hand, item.shape_said = ways[0].value, ways[0].said
@@ -684,13 +684,45 @@ class _Comparing:
                 spoken = factors.spoken(s)
                 if spoken is None or not close(hand, s * value, item.tolerance, item.noise * max(1.0, abs(s))):
                     continue
+                summed = tuple(range(spread.ndim - item.node.ndim))
                 kept = tuple(i for i, n in enumerate(spread.shape) if len(item.node.shape) == spread.ndim
                              and item.node.shape[i] == 1 != n)
                 need = f"np.sum(..., axis={kept[0]}, keepdims=True)" if len(kept) == 1 else f"a sum of shape {item.node.shape}"
+                if summed and spread.shape[len(summed):] == item.node.shape:
+                    need = f"np.sum(..., axis={summed[0] if len(summed) == 1 else summed})"
                 item.diagnosis = (
                     f"{item.said} has shape {shape_text(hand.shape)}, and {self.named.names[item.node]} "
                     f"{shape_text(item.node.shape)}: it is {said}. Use {need}."
                     + (f" Besides, it is times {spoken[0]}: {spoken[1]}." if abs(s - 1) > 1e-9 else ""))
+                return True
+        return False
+
+    def _wrong_product(self, item: _Item) -> bool:
+        """A product with another value of another shape: dZ1 A1ᵀ in place of dZ1 Xᵀ."""
+        hand = np.asarray(item.given, float)
+        factors = Factors(self.m, self._sizes())
+        known = [(n, x) for n, x in [*self.named.used, *((n, t.value) for t, n in self.named.names.items())]
+                 if np.ndim(x) == 2 and np.asarray(x).dtype.kind in "fiu"]
+        for edge in self.back.edges.get(item.node, ()):
+            g, user = self.gradients.get(edge.user), edge.user
+            if g is None or user.op is None or user.op.name != "matmul" or user.ndim != 2 or item.node.ndim != 2:
+                continue
+            g, right = full(g, user), user.args[1 - edge.operand]
+            for called, x in known:
+                u, v = (g, x.T) if edge.operand == 0 else (x.T, g)
+                if x is (right.value if type(right) is Tensor else right) or u.shape[1] != v.shape[0]:
+                    continue
+                value = np.asarray(u @ v, float)
+                if value.shape != hand.shape or not np.any(value):
+                    continue
+                s = float(np.vdot(value, hand) / np.vdot(value, value))
+                spoken = factors.spoken(s)
+                if spoken is None or not close(hand, s * value, item.tolerance, item.noise * max(1.0, abs(s))):
+                    continue
+                item.diagnosis = (f"{item.said} has shape {shape_text(hand.shape)}, and {self.named.names[item.node]} "
+                                  f"{shape_text(item.node.shape)}: it is the product with {printable(called)} in place of "
+                                  f"{short_text(self.words.of(right))}."
+                                  + (f" Besides, it is times {spoken[0]}: {spoken[1]}." if abs(s - 1) > 1e-9 else ""))
                 return True
         return False
 
@@ -827,6 +859,9 @@ class _Comparing:
 
     def _unexplained(self, item: _Item, cut_short: bool) -> str:
         """What can be said of numbers that no alteration gives."""
+        said = self._rounded(item) or self._descended(item)
+        if said:
+            return said
         said = f"{item.said} is wrong, and no single altered step gives these numbers."
         if cut_short:
             said = f"{item.said} is wrong; the search for the reason was cut short after {self.seconds:g} s (seconds=...)."
@@ -850,6 +885,27 @@ class _Comparing:
             near = between[-1:] if len(between) == 1 else between[:3]
             said += f" Compare {', '.join(near)} too, to see where it begins."
         return said
+
+    def _rounded(self, item: _Item) -> str:
+        hand = np.asarray(item.hand, float)
+        for _, factor in item.accepted:
+            for decimals in range(1, 9):
+                rounded = np.round(item.reference * factor, decimals)
+                if np.any(rounded) and np.allclose(hand, rounded, rtol=1e-12, atol=1e-12):
+                    many = "decimal" if decimals == 1 else "decimals"
+                    return f"{item.said} equals the correct value, rounded to {decimals} {many}. Compare all digits."
+        return ""
+
+    def _descended(self, item: _Item) -> str:
+        """The parameter after a step of gradient descent, in place of its gradient."""
+        if item.node.op is not None:
+            return ""
+        rate = ratio(item.reference, item.node.value - np.asarray(item.hand, float))
+        if rate is None or rate <= 0:
+            return ""
+        W, step = self.named.names[item.node], number_text(float(f"{rate:.6g}"))
+        return (f"{item.said} is {W} − {step} · d{W}, the parameter after a step of gradient descent. Compare the gradient "
+                "itself.")
 
     # -- rows
 
