@@ -242,6 +242,9 @@ def test_what_is_not_finite_is_named(capsys: Any) -> None:
     (["3*)a", "a=1"], "unmatched ')'", ")a"),
     (["3 a", "a=1"], "this is not arithmetic", "a"),
     (["3a", "a=1"], "a name cannot begin with a digit: for a product write 3*a", "3a"),
+    (["J = b1 + 0.5W1", "b1=1", "W1=2"], "a name cannot begin with a digit: for a product write 0.5*W1", "5W1"),
+    (["J = max(a, b)", "a=2", "b=3"], "max: the axis is a Tensor. Axes are whole numbers. The larger of two values is "
+     "maximum(a, b).", "max(a, b)"),
     (["2(a + 1)", "a=1"], "For a product write *", "2(a + 1)"),
     (["b*a(b)", "a=1", "b=2"], "a is a value, not a function. For a product write a*(...)", "a(b)"),
     (["a ^ 2", "a=1"], "For a power write **", "^ 2"),

@@ -135,7 +135,9 @@ class Reader:
                 tree = ast.parse(text)
         except SyntaxError as error:
             message = error.msg.removesuffix(".")
-            message = {"invalid decimal literal": "a name cannot begin with a digit: for a product write 3*a",
+            told = re.search(r"(?<![\w.])([\d.]+)([^\W\d]\w*)", text)
+            product = f"{told[1]}*{told[2]}" if told else "3*a"
+            message = {"invalid decimal literal": f"a name cannot begin with a digit: for a product write {product}",
                        "invalid syntax": "this is not arithmetic as Python writes it"}.get(message, message)
             raise self._problem(f"{message}.", error.lineno or 1, (error.offset or 1) - 1) from None
         except (ValueError, MemoryError, RecursionError, OverflowError) as error:
