@@ -64,9 +64,9 @@ def axes_of(x: Any, axis: Axis, where: str) -> tuple[int, ...] | None:
         return (axis % x.ndim,)
     if type(axis) is int and axis in (0, -1) and not x.ndim and where in _OF_NUMBERS:
         return None  # so does NumPy
-    if type(axis) is Tensor or not isinstance(axis, (int, np.integer, Iterable)):
+    if isinstance(axis, Tensor) or not isinstance(axis, (int, np.integer, Iterable)):
         other = {"max": " The larger of two values is maximum(a, b).", "min": " The smaller of two values is minimum(a, b)."}
-        shown = "a Tensor" if type(axis) is Tensor else repr(axis)
+        shown = "a Tensor" if isinstance(axis, Tensor) else repr(axis)
         raise TypeError(f"{where}: the axis is {shown}. Axes are whole numbers.{other.get(where, '')}")
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     out = []
