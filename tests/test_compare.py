@@ -797,3 +797,16 @@ def test_a_bias_of_rows_is_summed_over_the_first_axis() -> None:
     assert "it is summed over axis 1, without keepdims=True. Use np.sum(..., axis=0)." in row.diagnosis
     last = (compare(J, dc=d[:-1].sum(axis=0) / 10)).rows[0]
     assert "the last entry of axis 0 left out of the sum over it" in last.diagnosis
+
+
+def test_examples_are_followed_through_einsum_and_slices() -> None:
+    """dA of a layer written with einsum, of which one row is used, is accepted times m as well."""
+    rng, m = np.random.default_rng(0), 5
+    W, v = Tensor(rng.normal(size=(4, 3)), name="W"), Tensor(rng.normal(size=(4, 1)), name="v")
+    X, Y = rng.normal(size=(3, m)), rng.normal(size=(1, m))
+    A = np.tanh(np.einsum("ij,jk->ik", W, X))
+    Z = np.einsum("ij,ik->jk", v, A)
+    A.name, Z.name = "A", "Z"
+    J = np.mean((Z - Y) ** 2) / 2
+    found = compare(J, dZ=Z.data - Y, dA=v.data @ (Z.data - Y), convention="course")
+    assert found.ok

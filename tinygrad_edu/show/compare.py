@@ -23,6 +23,7 @@ from ..errors import DTypeError, GradientError, NamesError, user_frame, variable
 from ..modes import always_record
 from ..tensor import Tensor, constant, leaf
 from .alterations import SECONDS, Alteration, Backward, Factors, Search, Target, Vocabulary, close, full, ratio, short_text
+from .example_axis import axes_in_operand
 from .names import name_nodes
 from .notation import number_text, printable, shape_text
 
@@ -456,40 +457,14 @@ def _along_axis(back: Backward, top: Tensor, axis: int) -> dict[Tensor, int]:
         at = found.get(node)
         if at is None or node.op is None:
             continue
+        given = [np.shape(a.value if type(a) is Tensor else a) for a in node.args]
         for i, a in enumerate(node.args):
-            if type(a) is Tensor and a not in found:
-                there = _axis_in_operand(node, i, a, at)
-                if there is not None and 0 <= there < a.ndim and a.shape[there] == node.shape[at]:
-                    found[a] = there
+            if type(a) is Tensor and a.ndim and a not in found:
+                there = [k for k in axes_in_operand(node.op, node.params or {}, given, node.shape, i, at)
+                         if a.shape[k] == node.shape[at]]
+                if there:
+                    found[a] = there[-1]
     return found
-
-
-def _axis_in_operand(node: Tensor, i: int, a: Tensor, at: int) -> int | None:
-    """Where an axis of a result lies in an operand; None where it is not there, or nobody can say."""
-    assert node.op is not None
-    kind, params = node.op.name, node.params or {}
-    back_from_end = at - node.ndim
-    if kind == "matmul":
-        other = node.args[1 - i]
-        if a.ndim < 2 or np.ndim(other.value if type(other) is Tensor else other) < 2:
-            vector = a.ndim == 1
-            return None if vector else a.ndim + back_from_end if i == 1 else a.ndim - 2 + (at - (node.ndim - 1))
-        if back_from_end == -1:
-            return a.ndim - 1 if i == 1 else None
-        return a.ndim + back_from_end if back_from_end < -2 or i == 0 else None
-    if kind == "transpose":
-        axes = params.get("axes")
-        return node.ndim - 1 - at if axes is None else int(axes[at])
-    if kind in ("sum", "mean", "max", "min", "logsumexp", "class_cross_entropy", "var", "std"):
-        axis = params.get("axis")
-        reduced = set(range(a.ndim)) if axis is None else {n % a.ndim for n in (axis if isinstance(axis, tuple) else (axis,))}
-        if a.ndim == node.ndim:
-            return None if at in reduced else at
-        kept = [n for n in range(a.ndim) if n not in reduced]
-        return kept[at] if at < len(kept) else None
-    if node.op.kind == "pointwise" or a.shape == node.shape:
-        return a.ndim + back_from_end
-    return None
 
 
 def _axis_of_examples(back: Backward, top: Tensor) -> int:

@@ -8,13 +8,14 @@ the operations.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..program.program import Line, Name, Program
+from ..tensor import Primitive
 
 COUNT_NAMES = ("m", "M", "N", "n", "batch", "batch_size", "n_samples", "num_examples", "m_train")
 
@@ -116,25 +117,29 @@ def _carriers(program: Program, lines: dict[Name, Line], shapes: dict[str, tuple
         out = axes.get(line.name)
         if not out:
             continue
+        given = [shapes[x] if isinstance(x, Name) else np.shape(x) for x in line.operands]
         for i, x in enumerate(line.operands):
             if isinstance(x, Name) and shapes[x]:
-                along = {k for j in out for k in _operand_axis(line, i, j, shapes) if shapes[x][k] == line.shape[j]}
+                along = {k for j in out for k in axes_in_operand(line.op, line.params, given, line.shape, i, j)
+                         if shapes[x][k] == line.shape[j]}
                 if along:
                     axes.setdefault(x, set()).update(along)
     return set(axes)
 
 
-def _operand_axis(line: Line, which: int, j: int, shapes: dict[str, tuple[int, ...]]) -> Sequence[int]:
-    """Which axes of an operand axis j of the result runs along."""
-    op, params = line.op.name, line.params
-    x = line.operands[which]
-    shape, ndim, out = shapes[x], len(shapes[x]), len(line.shape)
-    if line.op.kind == "pointwise" or op in ("broadcast_to", "where"):
+def axes_in_operand(primitive: Primitive, params: Mapping[str, Any], given: Sequence[tuple[int, ...]], made: tuple[int, ...],
+                    which: int, j: int) -> Sequence[int]:
+    """Which axes of an operand axis j of the result runs along; none where nobody can say.
+
+    given, made : the shapes of the operands and of the result.
+    """
+    op, shape = primitive.name, given[which]
+    ndim, out = len(shape), len(made)
+    if primitive.kind == "pointwise" or op in ("broadcast_to", "where"):
         i = j - (out - ndim)
         return (i,) if i >= 0 else ()
     if op == "matmul":
-        other = line.operands[1 - which]
-        vector = isinstance(other, Name) and len(shapes[other]) == 1
+        vector = len(given[1 - which]) == 1
         if which == 0:
             last = ndim - 2
             place = out - 1 if vector else out - 2
@@ -158,8 +163,8 @@ def _operand_axis(line: Line, which: int, j: int, shapes: dict[str, tuple[int, .
         axis = params["axis"]
         return (j - (j > axis),) if j != axis else ()
     if op in ("reshape", "sum_to"):
-        before = math.prod(line.shape[:j])
-        return [i for i in range(ndim) if math.prod(shape[:i]) == before and shape[i] == line.shape[j]][-1:]
+        before = math.prod(made[:j])
+        return [i for i in range(ndim) if math.prod(shape[:i]) == before and shape[i] == made[j]][-1:]
     if op in ("getitem", "gather"):
         index = params["index"]
         parts = index if isinstance(index, tuple) else (index,)
