@@ -9,19 +9,17 @@ sentence is made from the operation that was altered and from the names in the g
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
-from ..backprop import Graph, fit, pull, seed
-from ..modes import always_record
+from ..backprop import Graph, pull
 from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf
+from .findings import Alteration, Factors, Finding, Place, Target, close, ratio
 from .notation import (
     PRODUCT,
     Expression,
@@ -29,574 +27,15 @@ from .notation import (
     name,
     number,
     number_text,
-    recorded_rule,
-    shape_text,
     simplified,
-    stand_in,
     text,
 )
+from .recorded_rule import RecordedRule, binary, tidy, variants, written_slope
+from .replay import ARITHMETIC, LONGEST, Backward, Edge, Pass, Vocabulary, full, grouped, plain, short_text
 
-LONGEST = 70  # characters of a factor in a sentence
 SECONDS = 20.0  # of searching; more is left unexplained, and said so
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "softplus", "silu", "elu", "gelu", "sin", "exp")
 _PARAMETERS: dict[str, dict[str, Any]] = {"leaky_relu": {"slope": 0.01}, "elu": {"alpha": 1.0}}
-_ARITHMETIC = {"add", "subtract", "multiply", "divide", "negative", "positive", "identity", "where", "gate", "square"}
-
-
-# ---------------------------------------------------------------- what things are called
-
-@dataclass
-class Vocabulary:
-    """The student's names: of recorded values, and of constant arrays by id."""
-
-    names: Mapping[Tensor, str]
-    constants: Mapping[int, str]
-
-    def of(self, node: Any) -> Expression:
-        """A value in terms of what has a name."""
-        return expression(node, self.names, self.constants)
-
-    def written(self, node: Tensor) -> str:
-        """The same as text, or the operation and its shape where that would be long."""
-        found = text(self.of(node))
-        return found if len(found) <= LONGEST else f"the {_name_of_operation(node)} of shape {shape_text(node.shape)}"
-
-
-def _name_of_operation(node: Tensor) -> str:
-    return "value" if node.op is None else node.op.name
-
-
-def short_text(e: Expression) -> str:
-    """An expression as text, cut in the middle where it is long."""
-    found = text(e)
-    return found if len(found) <= LONGEST else f"{found[: LONGEST // 2]} … {found[-LONGEST // 3:]}"
-
-
-def grouped(e: Expression) -> str:
-    """An expression in parentheses, unless it is a single sign."""
-    found = short_text(e)
-    return found if e.head in ("name", "number") and found[:1] != "−" else f"({found})"
-
-
-# ---------------------------------------------------------------- the backward pass
-
-class Pass(dict[Tensor, Any]):
-    """Gradients during a walk: what arrives at each node is kept, and a fixed one is handed on in its place."""
-
-    def __init__(self, start: Mapping[Tensor, Any], fixed: Mapping[Tensor, Any]) -> None:
-        super().__init__(start)
-        self.arrived: dict[Tensor, Any] = {}
-        self.fixed = fixed
-
-    def pop(self, node: Any, default: Any = None) -> Any:
-        g = super().pop(node, default)
-        if g is not None:
-            self.arrived[node] = g
-        return self.fixed.get(node, g)
-
-
-def full(g: Any, node: Tensor) -> Any:
-    """A gradient in its node's shape: the walk carries one number where all entries are equal."""
-    if np.shape(g) == node.shape:
-        return g
-    return np.broadcast_to(g, node.shape)
-
-
-@dataclass(frozen=True)
-class Edge:
-    """The way from a result to one of its operands, along which the operand gets a part of its gradient."""
-
-    user: Tensor
-    operand: int
-
-    @property
-    def to(self) -> Tensor:
-        """The operand."""
-        return self.user.args[self.operand]  # type: ignore[no-any-return]
-
-
-class Backward:
-    """The recorded graph of a cost, ready to be walked backwards again and again.
-
-    targets : the nodes whose gradients are asked for.
-    """
-
-    def __init__(self, root: Tensor, targets: Iterable[Tensor], where: str = "compare") -> None:
-        self.root = root
-        self.graph = Graph([root])
-        self.start = seed(root, None, where)
-        self.targets = set(targets)
-        self.all = self.graph.depending_on([*self.graph.leaves, *self.targets])
-        self.path = self.graph.depending_on(self.targets) & (self.all | self.targets)
-        self.nodes = [t for t in self.graph.nodes if t in self.all]
-        self.steps = [t for t in self.graph.nodes if t in self.path]
-        self.edges: dict[Tensor, list[Edge]] = {}  # into a node
-        for user in self.nodes:
-            assert user.op is not None
-            for i, (a, rule) in enumerate(zip(user.args, user.op.rules_for(len(user.args)), strict=True)):
-                if type(a) is Tensor and rule is not None and a in self.all:
-                    self.edges.setdefault(a, []).append(Edge(user, i))
-
-    def run(self, fixed: Mapping[Tensor, Any]) -> dict[Tensor, Any]:
-        """The gradient that arrives at every node, where some are replaced on the way."""
-        grads = Pass({self.root: self.start}, fixed)
-        with np.errstate(all="ignore"):
-            pull(list(self.nodes), grads, self.all)
-        return {**grads, **grads.arrived}
-
-    def spread(self, node: Tensor, change: Any, stop: Mapping[Tensor, Any]) -> dict[Tensor, Any]:
-        """What a change of one node's gradient does to the gradients of the targets; it ends at the stops."""
-        value = np.asarray(change, node.dtype)
-        grads = Pass({node: value if node.ndim else value[()]}, stop)
-        below = [t for t in self.steps if t.id <= node.id]
-        pull(below, grads, self.path)
-        found = {**grads, **grads.arrived}
-        return {t: full(found[t], t) for t in self.targets if t in found}
-
-    def part(self, edge: Edge, g: Any) -> Any:
-        """The part of the operand's gradient that comes along an edge, from the gradient of the result."""
-        user = edge.user
-        assert user.op is not None
-        rule = user.op.rules_for(len(user.args))[edge.operand]
-        values = [a.value if type(a) is Tensor else a for a in user.args]
-        assert rule is not None
-        return fit(rule(g, user.value, *values, **(user.params or {})), edge.to.value)
-
-    def noise(self, gradients: Mapping[Tensor, Any], eps: float) -> dict[Tensor, float]:
-        """How far rounding may move each target's entries: errors of one unit in the last place, put in everywhere.
-
-        A slope counts as computed from numbers of size 1, as 1 − A² and A − Y are, so a saturated unit has a large
-        relative error.
-        """
-        rng = np.random.default_rng(0)
-        found: dict[Tensor, float] = dict.fromkeys(self.targets, 0.0)
-        for _ in range(3):
-            moved: dict[Tensor, Any] = {}
-            with np.errstate(all="ignore"):
-                for node in reversed(self.steps):
-                    g = gradients.get(node)
-                    if g is None:
-                        continue
-                    g = full(g, node)
-                    n = moved.pop(node, None)
-                    n = np.zeros(node.shape) if n is None else n
-                    if node in found:
-                        found[node] = max(found[node], _largest(n), eps * _largest(g))
-                    assert node.op is not None
-                    size = 0.0 if node.op.name in _ARITHMETIC or node.op.kind in ("linear", "multilinear") else _largest(g)
-                    for i, a in enumerate(node.args):
-                        if type(a) is not Tensor or a not in self.path:
-                            continue
-                        edge = Edge(node, i)
-                        if node.op.rules_for(len(node.args))[i] is None:
-                            continue
-                        d = self.part(edge, g)
-                        more = self.part(edge, n.astype(node.dtype)[()] if not node.ndim else n.astype(node.dtype))
-                        error = eps * (np.abs(d) + size) * rng.choice([-1.0, 1.0], a.shape)
-                        moved[a] = moved.get(a, 0.0) + more + error
-            for t in self.targets:
-                if t.op is None and t in moved:
-                    found[t] = max(found[t], _largest(moved[t]))
-        return found
-
-
-def _largest(x: Any) -> float:
-    """The largest finite size of an entry."""
-    x = np.abs(np.asarray(x, float))
-    x = x[np.isfinite(x)]
-    return float(x.max()) if x.size else 0.0
-
-
-# ---------------------------------------------------------------- an alteration, and what it is held against
-
-@dataclass(frozen=True)
-class Alteration:
-    """One way to go wrong: a node's gradient gets `change` on top.
-
-    rank : how far-fetched it is. phrase : says it, given the name of the gradient whose line it stands in. solve :
-    the change counts with a factor that the numbers have to tell; `accept` says which factors are meant, and how.
-    """
-
-    node: Tensor
-    change: Any
-    rank: float
-    phrase: Callable[[str], str]
-    accept: Callable[[float], Alteration | None] | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an alteration is: in the gradient of that name, perhaps in one term of it."""
-
-    name: str
-    term: str = ""
-
-    def inside(self, own: str, word: str = "in") -> str:
-        """" in dZ1", or nothing where the sentence is about dZ1 anyway."""
-        named = "" if own == self.name else f" {'of' if self.term else word} {self.name}"
-        return f" {word} {self.term}{named}" if self.term else named
-
-    def of(self, own: str) -> str:
-        """" of dZ1", likewise."""
-        return self.inside(own, "of")
-
-
-@dataclass
-class Target:
-    """A gradient by hand, in the engine's convention and shape, and what belongs in its place."""
-
-    name: str
-    node: Tensor
-    hand: Any
-    reference: Any
-    tolerance: float
-    noise: float
-    wrong: bool
-
-    def equals(self, value: Any) -> bool:
-        """Whether the hand's numbers are these, up to rounding."""
-        return close(self.hand, value, self.tolerance, self.noise)
-
-
-def close(a: Any, b: Any, tolerance: float, noise: float) -> bool:
-    """Whether two arrays agree: entry by entry relative to the entry, and a thousandth of that relative to the largest."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.shape != b.shape:
-        return False
-    finite = np.isfinite(b)
-    if not np.array_equal(finite, np.isfinite(a)):
-        return False
-    if not finite.all():
-        if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
-            return False
-        a, b = a[finite], b[finite]
-    if not a.size:
-        return True
-    size = np.abs(b)
-    allowed = tolerance * size + 1e-3 * tolerance * size.max() + 50 * noise
-    return bool(np.all(np.abs(a - b) <= allowed))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An alteration and the targets whose numbers it gives, each with the factor that remains."""
-
-    alteration: Alteration
-    explained: dict[str, float]
-    spoiled: tuple[str, ...]  # right ones that it would have made wrong
-
-    @property
-    def score(self) -> float:
-        """More for what is explained; less for what remains, and for what contradicts it."""
-        return self._weighed(0.3)
-
-    @property
-    def exact(self) -> float:
-        """The same, of what is explained to the last digit."""
-        return self._weighed(0.0)
-
-    def _weighed(self, with_factor: float) -> float:
-        explained = sum(1.0 if s == 1.0 else with_factor for s in self.explained.values())
-        return max(explained - 0.5 * len(self.spoiled), 0.3 * explained)
-
-
-# ---------------------------------------------------------------- factors that are slips of the pen
-
-@dataclass(frozen=True)
-class Factors:
-    """The factors people forget or write twice: −1, 2, the number of examples, and the sizes of the axes."""
-
-    examples: int
-    sizes: Mapping[int, str]
-
-    def spoken(self, s: float) -> tuple[str, str] | None:
-        """(times what, why) of a factor, or None where it is nobody's slip."""
-        if s == 0 or not math.isfinite(s):
-            return None
-        size, sign = abs(s), s < 0
-        found = self._size(size)
-        if found is None:
-            return None
-        times, why = found
-        if sign:
-            times = f"−{times}" if times != "1" else "−1"
-            why = "the sign is turned" + (f", and {why}" if why else "")
-        return times, why
-
-    def _size(self, s: float) -> tuple[str, str] | None:
-        def near(x: float) -> bool:
-            return abs(s - x) <= 1e-6 * x
-
-        if near(1):
-            return "1", ""
-        m = self.examples
-        if m > 1:
-            for k, more in ((1.0, ""), (2.0, "2 "), (0.5, "½ ")):
-                if near(m * k):
-                    return f"{more}m = {number_text(m * k)}", "the factor 1/m is left out" + (
-                        f", and a factor {more}is too much" if more else "")
-                if near(k / m):
-                    return f"{more.strip() or 1}/m = {number_text(k)}/{m}", "1/m is in it once too often" + (
-                        f", and a factor {more}too" if more else "")
-            if near(m * m):
-                return f"m² = {m * m}", "the factor 1/m is left out twice"
-            if near(1 / (m * m)):
-                return f"1/m² = 1/{m * m}", "1/m is in it twice too often"
-        for base in (2, 10):
-            if near(1 / math.log(base)):
-                return f"1/ln {base} = {s:.5g}", f"it belongs to a logarithm to base {base}"
-        if near(2):
-            return "2", "a factor 2 is too much"
-        if near(0.5):
-            return "½", "a factor 2 is left out"
-        if m > 2 and near(m / (m - 1)):
-            return f"m / (m − 1) = {m}/{m - 1}", "it is divided by m − 1 in place of m"
-        for n, what in self.sizes.items():
-            if n > 1 and n != m > 1 and near(m / n):
-                return f"m / {n} = {m}/{n}", f"it is divided by {n}, {what}, in place of m"
-            if n > 2 and near(n):
-                return str(n), f"{n} is {what}"
-            if n > 2 and near(1 / n):
-                return f"1/{n}", f"{n} is {what}"
-        return None
-
-
-# ---------------------------------------------------------------- one rule, recorded, and each operation in it altered
-
-Variant = tuple[float, str, Tensor, Any, Callable[[list[Expression]], Expression]]
-
-
-def _plain(x: Any) -> Any:
-    x = x.value if type(x) is Tensor else x
-    if isinstance(x, ndarray):
-        x = np.asarray(x)
-        return x if x.ndim else x[()]
-    return x
-
-
-class RecordedRule:
-    """The rule of one edge, evaluated on stand-ins: what was done to g can be altered step by step, and printed."""
-
-    def __init__(self, edge: Edge, g: Any, words: Vocabulary, gradient: Expression, examples: int = 1) -> None:
-        user = edge.user
-        assert user.op is not None
-        self.edge, self.examples = edge, examples
-        self.g, self.y = stand_in(full(g, user)), stand_in(user.value)
-        self.operands = [stand_in(_plain(a)) if isinstance(_plain(a), (ndarray, np.generic)) else a for a in user.args]
-        self.result = recorded_rule(user, edge.operand, self.g, self.y, self.operands)
-        self.cuts: dict[Tensor, str | Expression] = {self.g: gradient, self.y: words.of(user)}
-        for a, x in zip(user.args, self.operands, strict=True):
-            if type(x) is Tensor:
-                self.cuts[x] = words.of(a)
-        self.steps: list[Tensor] = []
-        self.along: set[Tensor] = {self.g}
-        if type(self.result) is not Tensor:
-            return
-        waiting, seen = [self.result], {self.result}
-        for t in waiting:  # grows as it is read
-            for a in t.args:
-                if type(a) is Tensor and a not in seen:
-                    seen.add(a)
-                    waiting.append(a)
-        self.used = seen
-        self.steps = sorted((t for t in seen if t.op is not None), key=lambda t: t.id)
-        for t in self.steps:
-            if any(type(a) is Tensor and a in self.along for a in t.args):
-                self.along.add(t)
-        self.values = {t: _plain(t) for t in seen}
-
-    def value(self, a: Any) -> Any:
-        """The number or array of an operand in the record."""
-        return self.values[a] if type(a) is Tensor else _plain(a)
-
-    def again(self, changed: dict[Tensor, Any]) -> Any:
-        """The rule's result where some values in it are others."""
-        new = dict(changed)
-        for t in self.steps:
-            if t not in new and any(type(a) is Tensor and a in new for a in t.args):
-                values = [new[a] if type(a) is Tensor and a in new else self.value(a) for a in t.args]
-                assert t.op is not None
-                new[t] = t.op.forward(*values, **(t.params or {}))
-        assert type(self.result) is Tensor
-        return new.get(self.result, self.value(self.result))
-
-    def shown(self, t: Any, by: Mapping[Tensor, Expression] | None = None) -> Expression:
-        """What was recorded up to t, with some parts written otherwise."""
-        return tidy(expression(t, {**self.cuts, **(by or {})}))
-
-    def slope(self) -> Expression:
-        """The rule without its g: the local derivative."""
-        return self.shown(self.result, {self.g: number(1.0)})
-
-    def factor_around(self, t: Tensor) -> Tensor:
-        """The outermost value that contains t and does not depend on g: what a person calls the factor."""
-        outer = t
-        for s in self.steps:
-            if s not in self.along and any(a is outer for a in s.args):
-                outer = s
-        return outer
-
-
-def tidy(e: Expression) -> Expression:
-    """A gate on 1 is its condition."""
-    if e.head == "gate" and e.operands[0].is_number(1):
-        return e.operands[1]
-    return e
-
-
-def _same_head(t: Tensor, operands: Sequence[Expression]) -> Expression:
-    assert t.op is not None
-    return simplified(Expression(t.op.name, operands, t.shape, t.params, t.op.symbol))
-
-
-def _binary(head: str, a: Expression, b: Expression, shape: tuple[int, ...] = ()) -> Expression:
-    op = TABLE[head]
-    return simplified(Expression(head, (a, b), shape or np.broadcast_shapes(a.shape, b.shape), {}, op.symbol))
-
-
-def _turned(e: Expression) -> Expression:
-    if len(e.shape) < 2:
-        return e
-    return simplified(Expression("transpose", (e,), (*e.shape[:-2], e.shape[-1], e.shape[-2]), {}))
-
-
-def variants(rule: RecordedRule, t: Tensor) -> Iterator[Variant]:
-    """The ways to get one recorded operation wrong: (rank, kind, place, value, how it is written)."""
-    assert t.op is not None
-    head, along = t.op.name, t in rule.along
-    values = [rule.value(a) for a in t.args]
-    on = [type(a) is Tensor and a in rule.along for a in t.args]
-
-    def keep(i: int) -> Callable[[list[Expression]], Expression]:
-        return lambda es: es[i]
-
-    if head in ("multiply", "divide") and along and sum(on) == 1:
-        p = on.index(True)
-        f = 1 - p
-        place = t.args[f] if type(t.args[f]) is Tensor else t
-        if head == "multiply":
-            yield 0.85 if place is not t else 1, "dropped", place, values[p], keep(p)
-            yield 2, "twice", place, values[p] * values[f] * values[f], keep(p)
-            yield 5, "shown", t, values[p] / values[f], lambda es: _binary("divide", es[p], es[f])
-            yield 5, "shown", t, values[p] + values[f], lambda es: _binary("add", es[p], es[f])
-            if rule.examples > 1:  # the same where 1/m comes later
-                yield 5, "shown", t, values[p] + values[f] / rule.examples, lambda es: _binary("add", es[p], es[f])
-        else:
-            yield 1, "undivided", place, values[p], keep(p)
-            yield 3, "shown", t, values[p] * values[f], lambda es: _binary("multiply", es[p], es[f])
-            yield 3, "divided twice", place, values[p] / values[f] / values[f], keep(p)
-    elif head == "multiply" and not along:
-        yield 3, "shown", t, values[1], keep(1)
-        yield 3, "shown", t, values[0], keep(0)
-        for i in (0, 1) if values[0] is not values[1] else (0,):
-            yield 3.5, "shown", t, values[0] * values[1] * values[i], lambda es, i=i: (  # type: ignore[misc]
-                _binary("multiply", _binary("multiply", es[0], es[1]), es[i]) if es[0] is not es[1] else simplified(
-                    Expression("constant_power", (es[0],), t.shape, {"exponent": 3})))
-    elif head == "divide":
-        yield 3, "shown", t, values[0], keep(0)
-        yield 3, "shown", t, 1 / values[1], lambda es: _binary("divide", number(1), es[1])
-        yield 4, "shown", t, values[0] * values[1], lambda es: _binary("multiply", es[0], es[1])
-        yield 5, "shown", t, values[1] / values[0], lambda es: _binary("divide", es[1], es[0])
-    elif head in ("add", "subtract"):
-        other, sign = ("subtract", -1) if head == "add" else ("add", 1)
-        yield 3, "shown", t, values[0] + sign * values[1], lambda es: _binary(other, es[0], es[1])
-        yield 3, "shown", t, values[0], keep(0)
-        yield 3.5, "shown", t, values[1], keep(1)
-        if head == "subtract":
-            yield 3, "shown", t, -values[1], lambda es: simplified(Expression("negative", (es[1],), es[1].shape))
-    elif head == "negative" and not along:
-        yield 4, "shown", t, values[0], keep(0)
-    elif head == "square":
-        yield 3, "shown", t, values[0], keep(0)
-        yield 3.5, "shown", t, values[0] ** 3, lambda es: simplified(Expression("constant_power", es, t.shape, {"exponent": 3}))
-        yield 5, "shown", t, 2 * values[0], lambda es: _binary("multiply", number(2), es[0])
-    elif head == "constant_power":
-        e = (t.params or {})["exponent"]
-        for k in (e + 1, e - 1):
-            yield 3, "shown", t, t.op.forward(values[0], exponent=k), lambda es, k=k: simplified(  # type: ignore[misc]
-                Expression("constant_power", es, t.shape, {"exponent": k}))
-    elif head == "gate":
-        yield 1, "dropped", t, values[0], keep(0)
-        yield 4, "shown", t, values[0] * ~values[1], lambda es: Expression(
-            "multiply", (es[0], Expression("invert", (es[1],), es[1].shape)), t.shape)
-    elif head == "where":
-        yield 3, "shown", t, values[1], keep(1)
-        yield 3, "shown", t, values[2], keep(2)
-        yield 4, "shown", t, np.where(values[0], values[2], values[1]), lambda es: _same_head(t, [es[0], es[2], es[1]])
-    elif head == "matmul":
-        yield from _products(t, values)
-    elif head in ("sum_to", "sum") and along:
-        yield from _sums(t, values[0])
-    elif len(t.args) == 1 and not along and t.op.kind == "pointwise" and np.shape(values[0]) == np.shape(rule.value(t)):
-        yield 4, "shown", t, values[0], keep(0)
-    elif head == "transpose" and np.shape(values[0]) == np.shape(rule.value(t)):
-        yield 2, "shown", t, values[0], keep(0)
-
-
-def _products(t: Tensor, values: list[Any]) -> Iterator[Variant]:
-    """A product with its operands turned, exchanged, or multiplied entry by entry."""
-    u, v = values
-    if np.ndim(u) < 2 or np.ndim(v) < 2:
-        return
-    for first, second, order in ((u, v, (0, 1)), (v, u, (1, 0))):
-        for turn in ((False, False), (True, False), (False, True), (True, True)):
-            if order == (0, 1) and turn == (False, False):
-                continue
-            a = first.mT if turn[0] else first
-            b = second.mT if turn[1] else second
-            if a.shape[-1] != b.shape[-2] or (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2],
-                                              b.shape[-1]) != t.shape:
-                continue
-
-            def shown(es: list[Expression], order: Any = order, turn: Any = turn) -> Expression:
-                x, y = es[order[0]], es[order[1]]
-                return Expression("matmul", (_turned(x) if turn[0] else x, _turned(y) if turn[1] else y), t.shape)
-
-            yield 2 + 0.25 * (sum(turn) + (order != (0, 1))), "shown", t, a @ b, shown
-    n = u.shape[-1]
-    if n > 2:
-        for cut, which in ((slice(1, None), "first"), (slice(-1), "last")):
-            yield 3.6, f"the {which} of the {n} terms of the sum left out", t, u[..., cut] @ v[..., cut, :], lambda es: es[0]
-    for turn in ((False, False), (True, False), (False, True)):
-        a, b = u.mT if turn[0] else u, v.mT if turn[1] else v
-        try:
-            value = a * b
-        except ValueError:
-            continue
-
-        def entrywise(es: list[Expression], turn: Any = turn) -> Expression:
-            return Expression("multiply", (_turned(es[0]) if turn[0] else es[0], _turned(es[1]) if turn[1] else es[1]),
-                              t.shape)
-
-        if value.shape == t.shape:
-            yield 3 + 0.25 * sum(turn), "shown", t, value, entrywise
-
-
-def _sums(t: Tensor, x: Any) -> Iterator[Variant]:
-    """A sum over other axes, or no sum: one entry alone."""
-    assert t.op is not None
-    shape = t.shape
-    if t.op.name == "sum":
-        axis = (t.params or {}).get("axis")
-        axes = tuple(range(x.ndim)) if axis is None else tuple(axis)
-    else:
-        extra = x.ndim - len(shape)
-        axes = tuple(i for i, n in enumerate(x.shape) if i < extra or (n != 1 and shape[i - extra] == 1))
-    kept = len(shape) == x.ndim
-    for i, n in enumerate(x.shape):
-        if i not in axes and n > 1:
-            others = x.sum(axis=i, keepdims=kept)
-            others = others.reshape(shape) if others.size == math.prod(shape) and t.op.name != "sum" else others
-            kind = f"the sum over axis {i} in place of axis {', '.join(map(str, axes))}"
-            yield 3, kind, t, others, lambda es: es[0]
-    if len(axes) == 1:
-        (axis,) = axes
-        for at, which in ((-1, "last"), (0, "first")):
-            one = np.take(x, [at] if kept else at, axis=axis)
-            yield 3.5, f"the {which} entry of axis {axis} in place of the sum over it", t, one, lambda es: es[0]
-            if x.shape[axis] > 2:
-                rest = x.sum(axis=axis, keepdims=kept) - one
-                yield 3.6, f"the {which} entry of axis {axis} left out of the sum over it", t, rest, lambda es: es[0]
 
 
 # ---------------------------------------------------------------- the search
@@ -953,15 +392,15 @@ class Search:
                 c = None if a is y else ratio(a - y, g)
                 if c is None:
                     continue
-                right = _binary("subtract", a_shown, y_shown)
+                right = binary("subtract", a_shown, y_shown)
                 yield swapped(c * a, 2, a_shown, right)
                 yield swapped(-c * y, 3, simplified(Expression("negative", (y_shown,), y_shown.shape)), right)
-                yield swapped(c * (a + y), 2.5, _binary("add", a_shown, y_shown), right)
-                yield swapped(c * a * y, 4, _binary("multiply", a_shown, y_shown), right)
+                yield swapped(c * (a + y), 2.5, binary("add", a_shown, y_shown), right)
+                yield swapped(c * a * y, 4, binary("multiply", a_shown, y_shown), right)
                 yield swapped(c * np.abs(a - y), 4, Expression("absolute", (right,), right.shape), right)
                 for shown, other in starts:
                     if other is not a and other is not y:
-                        yield swapped(c * (other - y), 2.5, _binary("subtract", shown, y_shown), right)
+                        yield swapped(c * (other - y), 2.5, binary("subtract", shown, y_shown), right)
                 return
 
     def computed(self, node: Tensor) -> Iterator[tuple[Expression, Any]]:
@@ -1139,7 +578,7 @@ class Search:
         user, node = edge.user, edge.to
         op = user.op
         assert op is not None
-        if user.shape != node.shape or op.kind == "linear" or op.name in _ARITHMETIC - {"square"}:
+        if user.shape != node.shape or op.kind == "linear" or op.name in ARITHMETIC - {"square"}:
             return
         if len(user.args) != 1:
             yield from self._slopes_of_relu(edge, g, place)
@@ -1166,7 +605,7 @@ class Search:
     def _slopes_of_relu(self, edge: Edge, g: Any, place: Place) -> Iterator[tuple[float, Any, Callable[[str], str]]]:
         """The same for np.maximum(0, Z), as lecture notes write relu."""
         user, node = edge.user, edge.to
-        if user.op is not TABLE["maximum"] or not any(np.ndim(_plain(a)) == 0 and _plain(a) == 0 for a in user.args):
+        if user.op is not TABLE["maximum"] or not any(np.ndim(plain(a)) == 0 and plain(a) == 0 for a in user.args):
             return
         def through(g: Any) -> Any:
             return self.back.part(edge, g)
@@ -1199,7 +638,7 @@ class Search:
             tracked = {a for a in t.args if type(a) is Tensor and a in self.back.all}
             others = [a for a in t.args if not (type(a) is Tensor and a in self.back.all)]
             starts = {origin.get(a, a) for a in tracked}
-            alone = len(starts) == 1 and all(np.ndim(_plain(a)) == 0 for a in others)
+            alone = len(starts) == 1 and all(np.ndim(plain(a)) == 0 for a in others)
             origin[t] = starts.pop() if alone else t
             depth[t] = 1 + max((depth.get(a, 0) for a in tracked), default=0) if alone else 0
         found = []
@@ -1336,32 +775,3 @@ def _slopes(place: Place, kind: str, slope: Expression, g: Any, y: Any, x: Any, 
                 return said + place.inside(own)
 
             yield rank, rule(g, value, at, **params), phrase
-
-
-def written_slope(op: Primitive, params: dict[str, Any], y: Any, x: Any, y_shown: Expression, x_shown: Expression,
-                  ) -> Expression:
-    """The local derivative of a function of one operand, as its rule writes it."""
-    g, y_, x_ = stand_in(np.ones(np.shape(y))), stand_in(y), stand_in(x)
-    rule = op.rules[0]
-    assert rule is not None
-    with always_record(), np.errstate(all="ignore"):
-        d = rule(g, y_, x_, **params)
-    return tidy(expression(d, {g: number(1.0), y_: y_shown, x_: x_shown}))
-
-
-def ratio(unit: Any, total: Any) -> float | None:
-    """s with total = s · unit, or None where there is none."""
-    unit, total = np.asarray(unit, float).ravel(), np.asarray(total, float).ravel()
-    if unit.shape != total.shape or not unit.size:
-        return None
-    square = float(unit @ unit)
-    if not square or not math.isfinite(square):
-        return None
-    s = float(unit @ total) / square
-    if not math.isfinite(s):
-        return None
-    rest = np.abs(total - s * unit)
-    return s if float(rest.max()) <= 1e-7 * max(float(np.abs(total).max()), abs(s) * float(np.abs(unit).max())) else None
-
-
-__all__ = ["Alteration", "Backward", "Factors", "Finding", "Search", "Target", "Vocabulary", "close", "ratio", "short_text"]

@@ -22,10 +22,12 @@ from ..calculus import flatten
 from ..errors import DTypeError, GradientError, NamesError, user_frame, variable_names
 from ..modes import always_record
 from ..tensor import Tensor, constant, leaf
-from .alterations import SECONDS, Alteration, Backward, Factors, Search, Target, Vocabulary, close, full, ratio, short_text
+from .alterations import SECONDS, Search
 from .example_axis import axes_in_operand
+from .findings import Alteration, Factors, Target, close, ratio
 from .names import name_nodes
 from .notation import number_text, printable, shape_text
+from .replay import Backward, Vocabulary, full, short_text
 
 TOLERANCE = {8: 1e-6, 4: 3e-4, 2: 3e-2}  # relative, by the bytes of the least exact number involved
 RIGHT, WRONG, FOLLOWS, SHAPE, UNKNOWN = "right", "wrong", "follows", "wrong shape", "no reference"
