@@ -207,9 +207,10 @@ class Traced(ndarray):
         _refuse("bytes")
         return np.asarray(self).tobytes(*args, **kwargs)
 
-    @property
-    def flat(self) -> Any:
+    def _flat(self) -> Any:
         return np.ravel(self)
+
+    flat: Any = property(_flat)
 
     def __bool__(self) -> bool:
         _refuse("bool")
