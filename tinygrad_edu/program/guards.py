@@ -15,6 +15,8 @@ import numpy as np
 from numpy import ndarray
 
 from ..tensor import Tensor
+from .reached import attribute, has, is_at, length, numbers_of, reached
+from .reached import item as entry
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _VALUES = (int, float, bool, str, bytes, complex, type(None), tuple, ndarray, np.generic, Tensor)
@@ -106,7 +108,39 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
         where = next(iter(_inside(holders, array)), None)
         if where is not None:
             found.append((*where, array))
-    return [(look, place, Kept(was) if isinstance(was, ndarray) and id(was) in taken else was) for look, place, was in found]
+    found = [(look, place, Kept(was) if isinstance(was, ndarray) and id(was) in taken else was) for look, place, was in found]
+    return _once_each(found, reached(f, _ours, _KNOWN))
+
+
+def _once_each(found: list[Guard], more: list[Guard]) -> list[Guard]:
+    """All guards, but those that look where another looks already."""
+    def where(look: Any, place: Any) -> Any:
+        if look is numbers_of:
+            return "numbers", *where(*place)
+        if look is _cell:
+            return "has", id(place), "cell_contents"
+        parts = place if type(place) is tuple else (place,)
+        kind = {has: "has", _is_still: "has", _in_attributes: "has", is_at: "item", _in_items: "item", _in_globals: "item"}
+        return kind.get(look, look), *[x if isinstance(x, (str, int)) else id(x) for x in parts[:2]]
+
+    arrays = {where(look, place) for look, place, was in found if type(was) is Kept}
+    settings = {id(part) for _, _, was in found if type(was) is Settings for part in (x[0] for x in was.parts)}
+    seen = {where(look, place) for look, place, _ in found}
+    for look, place, was in more:
+        if look is attribute:
+            look = _in_attributes
+        elif look is entry:
+            look = _in_items
+            if id(place[0]) in settings and isinstance(was, _SETTINGS):
+                continue
+        elif look is is_at and id(place[2]) in settings:
+            continue
+        key = where(look, place)
+        if key in seen or (look is numbers_of and key[1:] in arrays):
+            continue
+        seen.add(key)
+        found.append((look, place, was))
+    return found
 
 
 MOST = 1000  # entries of a list or dict that are watched
@@ -335,20 +369,39 @@ def written(guards: Iterable[Guard], hold: Callable[[Any], str]) -> list[str]:
             now = f"{hold(place)}.cell_contents"
         elif look is _in_globals:
             now = f"{hold(place[0])}[{place[1]!r}]"
-        elif look in (_in_attributes, _is_still) and place[1].isidentifier():
+        elif look in (_in_attributes, _is_still, has) and place[1].isidentifier():
             now = f"{hold(place[0])}.{place[1]}"
-            was = place[2] if look is _is_still else was
+            was = was if look is _in_attributes else place[2]
+        elif look is is_at and isinstance(place[1], (str, int)):
+            now, was = f"{hold(place[0])}[{place[1]!r}]", place[2]
+        elif look is numbers_of and (text := _text_of(place[0], place[1], hold)):
+            array = place[0](place[1])
+            found.append(f"(numbers := {text}).tobytes() != {hold(array.tobytes())} or numbers.shape != {array.shape} or "
+                         f"numbers.dtype != {hold(array.dtype)}")
+            continue
+        elif look is length:
+            found.append(f"len({hold(place)}) != {was}")
+            continue
         elif look is _itself:
             now = hold(place)
         else:
             now = f"{hold(look)}({hold(place)})"
         if isinstance(was, (Kept, Settings)):
             found.append(f"not {hold(was)}.unchanged({now})")
-        elif isinstance(was, _ALONE) or look is _is_still:
+        elif isinstance(was, _ALONE) or look in (_is_still, has, is_at):
             found.append(f"{now} is not {hold(was)}")
         else:
             found.append(f"{now} is not {hold(was)} and differs({now}, {hold(was)})")
     return found
+
+
+def _text_of(look: Any, place: Any, hold: Callable[[Any], str]) -> str:
+    """How an array is got at, in printed code; nothing where it takes a call."""
+    if look is attribute and place[1].isidentifier():
+        return f"{hold(place[0])}.{place[1]}"
+    if look is entry and isinstance(place[1], (str, int)):
+        return f"{hold(place[0])}[{place[1]!r}]"
+    return ""
 
 
 _ALONE = (ndarray, Tensor, FunctionType, bool, type(None))  # the same only where it is the same object
