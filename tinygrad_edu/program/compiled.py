@@ -162,6 +162,13 @@ class Instances:
             return self.first
         return instantiate(self.code, self.name)
 
+    def own_array(self, i: int) -> Any:
+        """The array that the first instance updates in place for its i-th argument; None where it updates none."""
+        code, cells = self.first.__code__, self.first.__closure__ or ()
+        name = code.co_varnames[i].removesuffix("_given")
+        held = dict(zip(code.co_freevars, cells, strict=True)) if name != code.co_varnames[i] else {}
+        return held[name].cell_contents if name in held else None
+
     def __call__(self, *arrays: Any) -> Any:
         try:
             step = self.free.pop()  # list.pop is atomic

@@ -162,6 +162,7 @@ def _settings(held: Any) -> tuple[tuple[Any, Any], ...]:
 
 
 DEEPEST = 3
+SHORT = 6  # entries that printed code compares one by one
 _SETTINGS = (int, float, bool, str, bytes, complex, type(None), np.generic)
 
 
@@ -186,6 +187,7 @@ class Settings:
                 self.parts.append((inner, items, [], None))
             else:
                 self.parts.append((inner, [items[i] for i in watched], [type(x) for x in items], watched))
+        self.short = type(held) is list and len(self.parts) == 1 and self.parts[0][3] is None and len(held) <= SHORT
 
     def unchanged(self, held: Any) -> bool:
         """Whether it holds the same settings in the same places."""
@@ -386,7 +388,11 @@ def written(guards: Iterable[Guard], hold: Callable[[Any], str]) -> list[str]:
             now = hold(place)
         else:
             now = f"{hold(look)}({hold(place)})"
-        if isinstance(was, (Kept, Settings)):
+        if isinstance(was, Settings) and was.short:
+            items = was.parts[0][1]
+            others = "".join(f" or {now}[{i}] is not {hold(x)}" for i, x in enumerate(items))
+            found.append(f"(len({now}) != {len(items)}{others}) and not {hold(was)}.unchanged({now})")
+        elif isinstance(was, (Kept, Settings)):
             found.append(f"not {hold(was)}.unchanged({now})")
         elif isinstance(was, _ALONE) or look in (_is_still, has, is_at):
             found.append(f"{now} is not {hold(was)}")

@@ -369,8 +369,11 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
             checks.append(f"if {name} is not {hold(x)}{other}: return MISS")
             arrays.append("")
         elif kind is ndarray and x.dtype.isnative:
-            checks.append(f"if type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not "
-                          f"{hold(x.dtype)}: return MISS")
+            other = f"type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not {hold(x.dtype)}"
+            own = entry.step.own_array(sum(map(bool, arrays)))  # handed out by the call before
+            if own is not None:
+                other = f"{name} is not {hold(own)} and ({other})"
+            checks.append(f"if {other}: return MISS")
             arrays.append(name)
         elif kind is float or isinstance(x, (np.floating, np.random.Generator)):
             checks.append(f"if type({name}) is not {hold(kind)}: return MISS")
