@@ -286,7 +286,8 @@ def changed_in_place(x: Any) -> None:
 
 
 _VIEWING = frozenset({shapes.reshape, shapes.transpose, np.reshape, np.transpose, np.ravel, np.swapaxes, np.moveaxis,
-                      np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d, np.diagonal, np.flip, np.rot90, np.broadcast_to})
+                      np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d, np.diagonal, np.flip, np.rot90,
+                      np.broadcast_to})
 
 
 def _users_line() -> str:
