@@ -8,15 +8,27 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from ..tensor import Tensor
-from .reached import attribute, has, is_at, length, numbers_of, reached
-from .reached import item as entry
+from .reached import (
+    MISSING,
+    attribute,
+    contents,
+    entry,
+    has,
+    is_at,
+    itself,
+    length,
+    names,
+    numbers_of,
+    reached,
+    texts,
+)
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _VALUES = (int, float, bool, str, bytes, complex, type(None), tuple, ndarray, np.generic, Tensor)
@@ -24,37 +36,8 @@ _VALUES = (int, float, bool, str, bytes, complex, type(None), tuple, ndarray, np
 Guard = tuple[Callable[[Any], Any], Any, Any]  # (how to look, where, what was there)
 
 
-def _cell(cell: CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not bound
-        return _MISSING
-
-
-_MISSING = object()
-
-
 def _in_globals(place: tuple[dict[str, Any], str]) -> Any:
-    return place[0].get(place[1], _MISSING)
-
-
-def _in_attributes(place: tuple[Any, str]) -> Any:
-    return getattr(place[0], place[1], _MISSING)
-
-
-def _is_still(place: tuple[Any, str, Any]) -> bool:
-    return getattr(place[0], place[1], _MISSING) is place[2]
-
-
-def _itself(held: Any) -> Any:
-    return held
-
-
-def _in_items(place: tuple[Any, Any]) -> Any:
-    try:
-        return place[0][place[1]]
-    except (LookupError, TypeError):
-        return _MISSING
+    return place[0].get(place[1], MISSING)
 
 
 def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> list[Guard]:
@@ -84,7 +67,7 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
             if isinstance(held, ndarray) and not held.ndim:  # recorded as a number
                 taken.add(id(held))
             if type(held) is Tensor:  # w.data = ... puts another array into the same Tensor
-                found.append((_in_attributes, (held, "value"), held.value))
+                found.append((attribute, (held, "value"), held.value))
                 known.add(id(held.value))
         elif _is_model(held):
             inner = list(_of_model(held, taken))
@@ -96,12 +79,12 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
             if held.__module__.partition(".")[0] not in _KNOWN if isinstance(held, type) else (
                     held.__name__.partition(".")[0] not in _KNOWN):
                 found += _of_object(held, read)
-        elif held is not _MISSING:
+        elif held is not MISSING:
             holders.append(held)
             if hasattr(held, "__dict__"):
                 found += _of_object(held, read)
             if isinstance(held, (dict, list)) and len(held) <= MOST and any(_settings(held)):
-                found.append((_itself, held, Settings(held)))
+                found.append((itself, held, Settings(held)))
     for array in captured:
         if id(array) in known:
             continue
@@ -117,23 +100,19 @@ def _once_each(found: list[Guard], more: list[Guard]) -> list[Guard]:
     def where(look: Any, place: Any) -> Any:
         if look is numbers_of:
             return "numbers", *where(*place)
-        if look is _cell:
+        if look is contents:
             return "has", id(place), "cell_contents"
         parts = place if type(place) is tuple else (place,)
-        kind = {has: "has", _is_still: "has", _in_attributes: "has", is_at: "item", _in_items: "item", _in_globals: "item"}
+        kind = {has: "has", attribute: "has", is_at: "item", entry: "item", _in_globals: "item"}
         return kind.get(look, look), *[x if isinstance(x, (str, int)) else id(x) for x in parts[:2]]
 
     arrays = {where(look, place) for look, place, was in found if type(was) is Kept}
     settings = {id(part) for _, _, was in found if type(was) is Settings for part in (x[0] for x in was.parts)}
     seen = {where(look, place) for look, place, _ in found}
     for look, place, was in more:
-        if look is attribute:
-            look = _in_attributes
-        elif look is entry:
-            look = _in_items
-            if id(place[0]) in settings and isinstance(was, _SETTINGS):
-                continue
-        elif look is is_at and id(place[2]) in settings:
+        if look is entry and id(place[0]) in settings and isinstance(was, _SETTINGS):
+            continue
+        if look is is_at and id(place[2]) in settings:
             continue
         key = where(look, place)
         if key in seen or (look is numbers_of and key[1:] in arrays):
@@ -233,27 +212,19 @@ def _names_read(f: Any) -> Iterator[str]:
     """The names that the user's functions read, attributes among them."""
     for _, place in _places(f, codes=True):
         if isinstance(place, CodeType):
-            yield from _names(place)
-            yield from (text for text in _texts(place) if text.isidentifier())  # getattr(held, "rate", 1.0)
-
-
-def _texts(code: CodeType) -> Iterator[str]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _texts(constant)
-        elif isinstance(constant, str):
-            yield constant
+            yield from names(place)
+            yield from (text for text in texts(place) if text.isidentifier())  # getattr(held, "rate", 1.0)
 
 
 def _of_object(held: Any, read: set[str]) -> Iterator[Guard]:
     """Settings that an object holds, where the functions read attributes of that name."""
     for name, item in list(vars(held).items()):
         if name in read and isinstance(item, _VALUES):
-            yield _in_attributes, (held, name), item
+            yield attribute, (held, name), item
         elif name in read and type(item) in (dict, list) and len(item) <= MOST:
-            yield _is_still, (held, name, item), True
+            yield has, (held, name, item), True
             if any(_settings(item)):
-                yield _itself, item, Settings(item)
+                yield itself, item, Settings(item)
 
 
 def _is_model(held: Any) -> bool:
@@ -263,28 +234,28 @@ def _is_model(held: Any) -> bool:
 def _of_model(model: Any, taken: set[int]) -> Iterator[Guard]:
     """Whether each part of a model is in training, and where the arrays lie that were taken from it."""
     for module in model.modules():
-        yield _in_attributes, (module, "training"), module.training
+        yield attribute, (module, "training"), module.training
         buffers = getattr(module, "_buffers", ())  # used by way of numbers computed from them, so all are watched
-        yield from ((_in_attributes, (module, name), held) for name, held in list(vars(module).items())
+        yield from ((attribute, (module, name), held) for name, held in list(vars(module).items())
                     if id(held) in taken or name in buffers)
-    yield from ((_in_attributes, (p, "value"), p.value) for p in model.parameters() if id(p.value) in taken)
+    yield from ((attribute, (p, "value"), p.value) for p in model.parameters() if id(p.value) in taken)
 
 
 def _inside(holders: Iterable[Any], array: Any) -> Iterator[tuple[Callable[[Any], Any], Any]]:
     for held in holders:
         if isinstance(held, dict):
-            entries: list[Any] = [(_in_items, (held, key), item) for key, item in list(held.items())[:1000]]
+            entries: list[Any] = [(entry, (held, key), item) for key, item in list(held.items())[:1000]]
         elif isinstance(held, (list, tuple)):
-            entries = [(_in_items, (held, i), item) for i, item in enumerate(held[:1000])]
+            entries = [(entry, (held, i), item) for i, item in enumerate(held[:1000])]
         elif hasattr(held, "__dict__"):
-            entries = [(_in_attributes, (held, key), item) for key, item in vars(held).items()]
+            entries = [(attribute, (held, key), item) for key, item in vars(held).items()]
         else:
             continue
         for look, place, item in entries:
             if item is array:
                 yield look, place
             elif type(item) is Tensor and item.value is array:
-                yield _in_attributes, (item, "value")
+                yield attribute, (item, "value")
 
 
 def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any], Any]]:
@@ -307,17 +278,17 @@ def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any],
         seen.add(id(function))
         inner: list[Any] = []
         if codes and not _ours(code):
-            yield _cell, code
+            yield contents, code
         if not _ours(code) and not codes:
-            yield from ((_itself, held) for held in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+            yield from ((itself, held) for held in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
                         if isinstance(held, (dict, list)))
         for cell in function.__closure__ or ():
-            held = _cell(cell)
+            held = contents(cell)
             inner.append(held)
             if not _ours(code) and not codes:
-                yield _cell, cell
+                yield contents, cell
         if not _ours(code):
-            for name in _names(code):
+            for name in names(code):
                 if name in function.__globals__:
                     inner.append(function.__globals__[name])
                     if not codes:
@@ -327,13 +298,6 @@ def _places(f: Any, codes: bool = False) -> Iterator[tuple[Callable[[Any], Any],
 
 def _ours(code: CodeType) -> bool:
     return code.co_filename.startswith(_PACKAGE)
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
 
 
 def generators_around(f: Any) -> list[str]:
@@ -367,13 +331,13 @@ def written(guards: Iterable[Guard], hold: Callable[[Any], str]) -> list[str]:
     """
     found = []
     for look, place, was in guards:
-        if look is _cell:
+        if look is contents:
             now = f"{hold(place)}.cell_contents"
         elif look is _in_globals:
             now = f"{hold(place[0])}[{place[1]!r}]"
-        elif look in (_in_attributes, _is_still, has) and place[1].isidentifier():
+        elif look in (attribute, has) and place[1].isidentifier():
             now = f"{hold(place[0])}.{place[1]}"
-            was = was if look is _in_attributes else place[2]
+            was = was if look is attribute else place[2]
         elif look is is_at and isinstance(place[1], (str, int)):
             now, was = f"{hold(place[0])}[{place[1]!r}]", place[2]
         elif look is numbers_of and (text := _text_of(place[0], place[1], hold)):
@@ -384,7 +348,7 @@ def written(guards: Iterable[Guard], hold: Callable[[Any], str]) -> list[str]:
         elif look is length:
             found.append(f"len({hold(place)}) != {was}")
             continue
-        elif look is _itself:
+        elif look is itself:
             now = hold(place)
         else:
             now = f"{hold(look)}({hold(place)})"
@@ -394,7 +358,7 @@ def written(guards: Iterable[Guard], hold: Callable[[Any], str]) -> list[str]:
             found.append(f"(len({now}) != {len(items)}{others}) and not {hold(was)}.unchanged({now})")
         elif isinstance(was, (Kept, Settings)):
             found.append(f"not {hold(was)}.unchanged({now})")
-        elif isinstance(was, _ALONE) or look in (_is_still, has, is_at):
+        elif isinstance(was, _ALONE) or look in (has, is_at):
             found.append(f"{now} is not {hold(was)}")
         else:
             found.append(f"{now} is not {hold(was)} and differs({now}, {hold(was)})")

@@ -21,7 +21,7 @@ from numpy import ndarray
 from ..tensor import Tensor
 
 Watched = tuple[Callable[[Any], Any], Any, Any]
-_MISSING = object()
+MISSING = object()
 MOST, FARTHEST = 1000, 8  # objects looked at, and steps from the function
 _PLAIN = (int, float, bool, str, bytes, complex, type(None), np.generic, Tensor, ndarray, range, slice, np.dtype)
 _EVERYWHERE = ("__init__", "__repr__", "__eq__", "__hash__", "__replace__", "__setattr__", "__delattr__")
@@ -38,18 +38,18 @@ def is_at(place: tuple[Any, Any, Any]) -> bool:
 
 def has(place: tuple[Any, str, Any]) -> bool:
     """Whether an object's attribute is the object that it was."""
-    return getattr(place[0], place[1], _MISSING) is place[2]
+    return getattr(place[0], place[1], MISSING) is place[2]
 
 
 def attribute(place: tuple[Any, str]) -> Any:
-    return getattr(place[0], place[1], _MISSING)
+    return getattr(place[0], place[1], MISSING)
 
 
-def item(place: tuple[Any, Any]) -> Any:
+def entry(place: tuple[Any, Any]) -> Any:
     try:
         return place[0][place[1]]
     except (LookupError, TypeError):
-        return _MISSING
+        return MISSING
 
 
 def length(held: Any) -> int:
@@ -96,7 +96,7 @@ class _Walk:
             for watched, inner in self._parts(x):
                 if watched is not None:
                     yield watched
-                if inner is not _MISSING and not isinstance(inner, _PLAIN):
+                if inner is not MISSING and not isinstance(inner, _PLAIN):
                     waiting.append((inner, steps + 1))
 
     def _parts(self, x: Any) -> Iterator[tuple[Watched | None, Any]]:
@@ -108,16 +108,16 @@ class _Walk:
             yield from self._of_function(x)
         elif isinstance(x, functools.partial):
             for part in (x.func, *x.args, *x.keywords.values()):
-                yield self._numbers(_same, part, part), part
+                yield self._numbers(itself, part, part), part
         elif isinstance(x, (staticmethod, classmethod)) or hasattr(x, "__wrapped__"):
             yield None, x.__wrapped__
         elif isinstance(x, property):
             yield None, x.fget
         elif isinstance(x, _BYTES):
-            yield (bytes, x, bytes(x)), _MISSING
+            yield (bytes, x, bytes(x)), MISSING
         elif isinstance(x, (set, frozenset)):
             if isinstance(x, set):
-                yield (frozenset, x, frozenset(x)), _MISSING
+                yield (frozenset, x, frozenset(x)), MISSING
         elif isinstance(x, (dict, list, tuple, deque)):
             yield from self._of_container(x)
         elif isinstance(x, (ModuleType, type)):
@@ -156,56 +156,56 @@ class _Walk:
             return
         if self.ours(code):  # as tg.grad(f), which holds f
             for cell in x.__closure__ or ():
-                yield None, _contents(cell)
+                yield None, contents(cell)
             return
         if id(code) not in self.codes:
             self.codes[id(code)] = code
-            self.read.update(_names(code))
-            self.texts.update(_texts(code))
+            self.read.update(names(code))
+            self.texts.update(texts(code))
         if x.__defaults__ or x.__kwdefaults__:
-            yield (has, (x, "__defaults__", x.__defaults__), True), _MISSING
+            yield (has, (x, "__defaults__", x.__defaults__), True), MISSING
             for part in x.__defaults__ or ():
-                yield self._numbers(_same, part, part), part
+                yield self._numbers(itself, part, part), part
             if x.__kwdefaults__:
                 yield None, x.__kwdefaults__
         for cell in x.__closure__ or ():
-            part = _contents(cell)
+            part = contents(cell)
             if isinstance(part, ndarray):
-                yield self._numbers(attribute, (cell, "cell_contents"), part), _MISSING
+                yield self._numbers(attribute, (cell, "cell_contents"), part), MISSING
             elif isinstance(part, tuple):
                 yield None, part
-            elif part is not _MISSING and not isinstance(part, _PLAIN):
+            elif part is not MISSING and not isinstance(part, _PLAIN):
                 yield (has, (cell, "cell_contents", part), True), part
             elif isinstance(part, (range, slice, np.dtype)):
-                yield (attribute, (cell, "cell_contents"), part), _MISSING
-        for name in dict.fromkeys(_names(code)):
-            part = x.__globals__.get(name, _MISSING)
-            if part is _MISSING:
-                part = sys.modules.get(name, _MISSING)  # import name inside
+                yield (attribute, (cell, "cell_contents"), part), MISSING
+        for name in dict.fromkeys(names(code)):
+            part = x.__globals__.get(name, MISSING)
+            if part is MISSING:
+                part = sys.modules.get(name, MISSING)  # import name inside
                 yield None, part
             elif isinstance(part, (range, slice, np.dtype)):
-                yield (item, (x.__globals__, name), part), _MISSING
+                yield (entry, (x.__globals__, name), part), MISSING
             elif isinstance(part, ndarray):
-                yield self._numbers(item, (x.__globals__, name), part), _MISSING
+                yield self._numbers(entry, (x.__globals__, name), part), MISSING
             elif isinstance(part, tuple) or (isinstance(part, ModuleType) and self._foreign(part.__name__)):
                 yield None, part
             elif not isinstance(part, _PLAIN):
                 yield (is_at, (x.__globals__, name, part), True), part
             if name in ("environ", "getenv"):
-                yield (dict, os.environ, dict(os.environ)), _MISSING
+                yield (dict, os.environ, dict(os.environ)), MISSING
 
     def _of_container(self, x: Any) -> Iterator[tuple[Watched | None, Any]]:
         if len(x) > MOST:
             return
         if type(x) is not tuple and not {"append", "extend", "insert", "setdefault"} & self.read:  # a list of notes is none
-            yield (length, x, len(x)), _MISSING
+            yield (length, x, len(x)), MISSING
         for key, part in x.items() if isinstance(x, dict) else enumerate(x):
             if isinstance(part, ndarray):
                 if type(key) is not str or key in self.texts or "values" in self.read or "items" in self.read:
-                    yield self._numbers(item, (x, key), part), _MISSING
+                    yield self._numbers(entry, (x, key), part), MISSING
             elif isinstance(part, _PLAIN):
                 if type(x) is not tuple and not isinstance(part, Tensor):
-                    yield (item, (x, key), part), _MISSING
+                    yield (entry, (x, key), part), MISSING
             else:
                 yield (None if type(x) is tuple else (is_at, (x, key, part), True)), part
 
@@ -228,39 +228,39 @@ class _Walk:
             if hasattr(type(static), "__get__") and not slot:
                 yield None, static
                 continue
-            part = getattr(x, name, _MISSING) if slot else static
+            part = getattr(x, name, MISSING) if slot else static
             if isinstance(part, ndarray):
-                yield self._numbers(attribute, (x, name), part), _MISSING
+                yield self._numbers(attribute, (x, name), part), MISSING
             elif isinstance(part, ModuleType) and self._foreign(part.__name__):
                 continue
             elif isinstance(part, _PLAIN):
-                yield (attribute, (x, name), part), _MISSING
-            elif part is not _MISSING:
+                yield (attribute, (x, name), part), MISSING
+            elif part is not MISSING:
                 yield (has, (x, name, part), True), part
 
 
-def _same(held: Any) -> Any:
+def itself(held: Any) -> Any:
     return held
 
 
-def _contents(cell: Any) -> Any:
+def contents(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
-        return _MISSING
+        return MISSING
 
 
-def _names(code: CodeType) -> Iterator[str]:
+def names(code: CodeType) -> Iterator[str]:
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from names(constant)
 
 
-def _texts(code: CodeType) -> Iterator[str]:
+def texts(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _texts(constant)
+            yield from texts(constant)
         elif type(constant) is str:
             yield constant
 
@@ -270,4 +270,5 @@ def reached(f: Any, ours: Callable[[CodeType], bool], known: Iterable[str]) -> l
     return _Walk(ours, known).reach([f])
 
 
-__all__ = ["attribute", "has", "is_at", "item", "length", "numbers_of", "reached"]
+__all__ = ["MISSING", "attribute", "contents", "entry", "has", "is_at", "itself", "length", "names", "numbers_of", "reached",
+           "texts"]
