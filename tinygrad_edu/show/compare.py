@@ -655,11 +655,8 @@ class _Comparing:
                     ways.append((f"summed {over}{'' if keep else ', without keepdims=True'}",
                                  np.sum(spread, axis=axis, keepdims=keep)))
             for said, value in ways:
-                if value.shape != hand.shape or not np.any(value):
-                    continue
-                s = float(np.vdot(value, hand) / np.vdot(value, value))
-                spoken = factors.spoken(s)
-                if spoken is None or not close(hand, s * value, item.tolerance, item.noise * max(1.0, abs(s))):
+                times = _times(item, value, hand, factors)
+                if times is None:
                     continue
                 summed = tuple(range(spread.ndim - item.node.ndim))
                 kept = tuple(i for i, n in enumerate(spread.shape) if len(item.node.shape) == spread.ndim
@@ -670,7 +667,7 @@ class _Comparing:
                 item.diagnosis = (
                     f"{item.said} has shape {shape_text(hand.shape)}, and {self.named.names[item.node]} "
                     f"{shape_text(item.node.shape)}: it is {said}. Use {need}."
-                    + (f" Besides, it is times {spoken[0]}: {spoken[1]}." if abs(s - 1) > 1e-9 else ""))
+                    + times)
                 return True
         return False
 
@@ -690,16 +687,13 @@ class _Comparing:
                 if x is (right.value if type(right) is Tensor else right) or u.shape[1] != v.shape[0]:
                     continue
                 value = np.asarray(u @ v, float)
-                if value.shape != hand.shape or not np.any(value):
-                    continue
-                s = float(np.vdot(value, hand) / np.vdot(value, value))
-                spoken = factors.spoken(s)
-                if spoken is None or not close(hand, s * value, item.tolerance, item.noise * max(1.0, abs(s))):
+                times = _times(item, value, hand, factors)
+                if times is None:
                     continue
                 item.diagnosis = (f"{item.said} has shape {shape_text(hand.shape)}, and {self.named.names[item.node]} "
                                   f"{shape_text(item.node.shape)}: it is the product with {printable(called)} in place of "
                                   f"{short_text(self.words.of(right))}."
-                                  + (f" Besides, it is times {spoken[0]}: {spoken[1]}." if abs(s - 1) > 1e-9 else ""))
+                                  + times)
                 return True
         return False
 
@@ -918,6 +912,17 @@ class _Comparing:
         if course and math_:
             self.remarks.append(f"{', '.join(i.said for i in math_)}: right with the factor 1/m in it, as autodiff has it. The "
                                 "two conventions are mixed here.")
+
+
+def _times(item: _Item, value: ndarray, hand: ndarray, factors: Factors) -> str | None:
+    """What else is to be said where `hand` is `value`, or that times a factor that has a name; None where it is neither."""
+    if value.shape != hand.shape or not np.any(value):
+        return None
+    s = float(np.vdot(value, hand) / np.vdot(value, value))
+    spoken = factors.spoken(s)
+    if spoken is None or not close(hand, s * value, item.tolerance, item.noise * max(1.0, abs(s))):
+        return None
+    return f" Besides, it is times {spoken[0]}: {spoken[1]}." if abs(s - 1) > 1e-9 else ""
 
 
 def _sentence(key: str, subject: str, alterations: Sequence[Alteration], left: float, factors: Factors) -> str:
