@@ -77,7 +77,7 @@ def prefix(op: Primitive) -> Callable[[Tensor], Any]:
                 y = float64(scalar(value))
             except (ValueError, OverflowError):  # NumPy gives nan or inf, and warns
                 y = forward(value)
-        elif blocked and type(value) is ndarray and value.size >= LARGE:
+        elif blocked and isinstance(value, ndarray) and value.size >= LARGE:
             y = in_blocks(forward, (value,), {})
         else:
             y = forward(value)

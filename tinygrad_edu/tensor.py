@@ -395,7 +395,7 @@ class Primitive:
                     break
         values = [a.value if type(a) is Tensor else a for a in args] if tensors else args
         y: Any
-        large = self.blocked and type(values[0]) is ndarray and values[0].size >= LARGE
+        large = self.blocked and isinstance(values[0], ndarray) and values[0].size >= LARGE
         try:
             if self.scalar is not None and not params and isinstance(values[0], float64):
                 y = float64(self.scalar(values[0]))
@@ -447,32 +447,32 @@ LARGE = 1 << 16  # entries from which pieces pay
 
 def in_blocks(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, Any]) -> Any:
     """Evaluate a costly entrywise function of large arrays piece by piece, so that its temporaries stay in cache."""
-    shape = next(x.shape for x in operands if type(x) is ndarray)
+    shape = next(x.shape for x in operands if isinstance(x, ndarray))
     flat = []
     for x in operands:
-        if type(x) is not ndarray:
+        if not isinstance(x, ndarray):
             flat.append(x)
         elif x.shape != shape or not x.flags.c_contiguous:
             return _in_memory_order(f, operands, params)
         else:
-            flat.append(x.reshape(-1))
+            flat.append(x.view(ndarray).reshape(-1))
     first = next(x for x in flat if type(x) is ndarray)
     size, step = first.size, BLOCK // first.itemsize
-    out = None
+    out = pieces = None
     for start in range(0, size, step):
         piece = f(*[x[start : start + step] if type(x) is ndarray else x for x in flat], **params)
-        if out is None:
-            out = np.empty(size, piece.dtype)
-        out[start : start + step] = piece
-    assert out is not None
-    return out.reshape(shape)
+        if pieces is None:
+            out = np.empty(shape, piece.dtype)
+            pieces = out.reshape(-1)
+        pieces[start : start + step] = piece
+    return out
 
 
 def _in_memory_order(f: Callable[..., Any], operands: Sequence[Any], params: dict[str, Any]) -> Any:
     """The same for arrays whose axes lie in another order in memory, as those of a transpose or a convolution do."""
-    arrays = [x for x in operands if type(x) is ndarray]
+    arrays = [x for x in operands if isinstance(x, ndarray)]
     order = sorted(range(arrays[0].ndim), key=lambda i: -arrays[0].strides[i])
     if not all(x.shape == arrays[0].shape and x.transpose(order).flags.c_contiguous for x in arrays):
         return f(*operands, **params)
-    turned = [x.transpose(order) if type(x) is ndarray else x for x in operands]
+    turned = [x.view(ndarray).transpose(order) if isinstance(x, ndarray) else x for x in operands]
     return in_blocks(f, turned, params).transpose([order.index(i) for i in range(len(order))])

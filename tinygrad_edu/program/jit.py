@@ -7,6 +7,7 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from .naming import argument_names
 from .nudge import nudged, shuffled
 from .program import Name, Program
 from .record import Recorded, is_dynamic, record
+from .stand_ins import one_number, standing_in
 
 MANY_OBJECTS = 5_000_000  # a program of 100 000 operations is that large while it is recorded
 MISS = object()  # what a quick entry says of arguments it was not made for
@@ -456,14 +458,23 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                  generators: Sequence[Any], title: str) -> Recorded | None:
     """Record f a second time on slightly other numbers: the program must be the same, constants included."""
     leaves, rebuild = flatten((args, kwargs))
-    copies = iter([g for g in generators if g is not None])
     again: Recorded | None = None
-    for change in (shuffled, nudged, _copied):
-        others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
+
+    def on(change: Callable[[Any], Any]) -> Recorded:
         copies = iter([copying.deepcopy(g) for g in generators if g is not None])
+        others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
         other_args, other_kwargs = rebuild(others)
+        return record(f, other_args, other_kwargs, watch_names=False, own=change is not _copied)
+
+    if any(one_number(x) is not None for x in leaves):
+        with suppress(Exception), standing_in():
+            again = on(_standing_in)
+            if _difference(recorded.program, again.program) is None:
+                refuse_gradients(title, recorded.leaves)
+                return again
+    for change in (shuffled, nudged, _copied):
         try:
-            again = record(f, other_args, other_kwargs, watch_names=False, own=change is not _copied)
+            again = on(change)
             break
         except TraceError:
             raise
@@ -478,6 +489,11 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                          "np.eye(classes)[labels] by tg.one_hot(labels, classes), table[labels] of a plain table by "
                          "tg.take(table, labels, axis=0).")
     return again
+
+
+def _standing_in(x: Any) -> Any:
+    one = one_number(x)
+    return shuffled(x) if one is None else one
 
 
 def _copied(x: Any) -> Any:

@@ -28,6 +28,7 @@ TWICE = 24 << 20  # bytes of a matrix up to which products of matrices gain more
 BEYOND = 4_000_000  # bytes of a matrix that a vector is multiplied with
 LONG = 16  # how many times longer than the result the sums are
 FEW = 100  # terms of a sum that make an operand on the left worth copying
+PIECE = 256  # columns of a turned matrix that are copied at a time
 
 
 @dataclass
@@ -113,8 +114,10 @@ def _constant(x: Any, line_of: dict[str, Line], program: Program) -> tuple[Name 
 
 def _copied(matrix: ndarray, order: str) -> ndarray:
     turned = order == "F"
-    copy = aligned(matrix.shape[::-1] if turned else matrix.shape, matrix.dtype)
-    copy[...] = matrix.T if turned else matrix
+    source = matrix.T if turned else matrix
+    copy = aligned(source.shape, matrix.dtype)
+    for i in range(0, source.shape[1], PIECE):  # a few rows of memory at a time, or every number read misses the cache
+        copy[:, i : i + PIECE] = source[:, i : i + PIECE]
     copy.flags.writeable = False
     return copy.T if turned else copy
 

@@ -28,7 +28,18 @@ from .effects import changes_data, refuse_changes, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
-from .traced import Traced, arrays_in, as_primitive, counted, is_part_of_traced, note, origin, traced
+from .traced import (
+    Traced,
+    arrays_in,
+    as_primitive,
+    counted,
+    in_place_error,
+    is_part_of_traced,
+    note,
+    origin,
+    traced,
+    traced_argument,
+)
 
 # ---------------------------------------------------------------- random draws
 
@@ -155,7 +166,7 @@ class Recording:
             x = np.float32(x) if single else np.float64(x)
         if not x.dtype.isnative:
             x = x.astype(x.dtype.newbyteorder("="))
-        value = traced(x, None, new=self.own)
+        value = traced_argument(x, self.own)
         return leaf(value) if x.dtype.kind == "f" else value
 
     # -- writing it down
@@ -386,9 +397,7 @@ def own_name(op: Primitive) -> Primitive:
 def _cannot_follow(x: Any, a: Any) -> None:
     changed = getattr(x, "changed", "")
     if changed:
-        raise TraceError(f"jit: {changed} — changes an array in place that depends on the arguments, which cannot be recorded. "
-                         "Make a new one: np.where(labels == -1, 0, labels) instead of labels[labels == -1] = 0; a Tensor's "
-                         "entries can be assigned.")
+        raise in_place_error(changed)
     raise TraceError(f"jit: an array of shape {a.shape} depends on the arguments in a way that is not recorded, as a view or "
                      "by a function that NumPy does not hand over. Use functions of np. or tg. on the array itself.")
 

@@ -25,6 +25,7 @@ from numpy import ndarray
 from ..errors import TraceError, UnsupportedError
 from ..rules import indexing, pointwise, products, shapes
 from ..tensor import Primitive, Tensor
+from .stand_ins import LARGE, computed, stands_in
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _NUMPY = str(Path(np.__file__).resolve().parent)
@@ -69,16 +70,20 @@ class Traced(ndarray):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:  # by far the most, by the shortest way
-            operands = []
+            operands: list[Any] = []
+            one = False
             for x in inputs:
                 kind = type(x)
                 if kind is Traced:
                     operands.append(x.view(ndarray) if x.shape else x.view(ndarray)[()])
+                    one = one or (x.nbytes >= LARGE and stands_in(x))
                 elif kind is Tensor:
                     return NotImplemented
                 else:
                     operands.append(_plain(x))
-            value = ufunc(*operands)
+            value = computed(ufunc, operands) if one else None
+            if value is None:
+                value = ufunc(*operands)
             if type(value) is ndarray or isinstance(value, np.generic):
                 return traced(value, (ufunc, inputs, kwargs), new=True)
             return noted(ufunc, value, inputs, kwargs)
@@ -88,12 +93,13 @@ class Traced(ndarray):
         out = kwargs.get("out")
         if out is not None:
             _only_traced(out)
-            settings["out"] = tuple(x.view(ndarray) if type(x) is Traced else x for x in out)
+            settings["out"] = _writable(out)
             getattr(ufunc, method)(*plain, **settings)
             changed_in_place(out)
             return out[0] if len(out) == 1 else out
         if method == "at":
             _only_traced(inputs[0])
+            _writable(inputs[0])
         value = getattr(ufunc, method)(*plain, **settings)
         if method == "at":
             changed_in_place(inputs[0])
@@ -109,7 +115,9 @@ class Traced(ndarray):
             return NotImplemented
         if func in _IN_PLACE:
             _only_traced((*args, *kwargs.values())[0])
+            _writable((*args, *kwargs.values())[0])
         _only_traced(kwargs.get("out"))
+        _writable(kwargs.get("out"))
         value = func(*[_plain(x) for x in args], **{k: _plain(v) for k, v in kwargs.items()})
         if func in _IN_PLACE:
             changed_in_place((*args, *kwargs.values())[0])
@@ -141,7 +149,7 @@ class Traced(ndarray):
         return value
 
     def __setitem__(self, index: Any, values: Any) -> None:
-        self.view(ndarray)[_plain(index)] = _plain(values)
+        _writable(self)[_plain(index)] = _plain(values)
         changed_in_place(self)
 
     @property
@@ -180,15 +188,15 @@ class Traced(ndarray):
         return np.asarray(self).tolist()
 
     def sort(self, *args: Any, **kwargs: Any) -> None:
-        self.view(ndarray).sort(*args, **kwargs)
+        _writable(self).sort(*args, **kwargs)
         changed_in_place(self)
 
     def partition(self, *args: Any, **kwargs: Any) -> None:
-        self.view(ndarray).partition(*args, **kwargs)
+        _writable(self).partition(*args, **kwargs)
         changed_in_place(self)
 
     def fill(self, value: Any) -> None:
-        self.view(ndarray).fill(_plain(value))
+        _writable(self).fill(_plain(value))
         changed_in_place(self)
 
     def __repr__(self) -> str:
@@ -270,6 +278,23 @@ def _only_traced(out: Any) -> None:
                              "recorded. Make a new one: np.bincount or tg.one_hot for counts, y = np.add(...) instead of out=.")
 
 
+def in_place_error(where: str) -> TraceError:
+    return TraceError(f"jit: {where} — changes an array in place that depends on the arguments, which cannot be recorded. "
+                      "Make a new one: np.where(labels == -1, 0, labels) instead of labels[labels == -1] = 0; a Tensor's "
+                      "entries can be assigned.")
+
+
+def _writable(x: Any) -> Any:
+    """The array itself, to be written to; not the caller's own, as which large arguments are recorded."""
+    if type(x) in (tuple, list):
+        return type(x)(_writable(item) for item in x)
+    if type(x) is not Traced:
+        return x
+    if not x.flags.writeable:
+        raise in_place_error(_users_line())
+    return x.view(ndarray)
+
+
 def changed_in_place(x: Any) -> None:
     """An array that has been written to stands for something else now, and so does what it is a view of."""
     if type(x) in (tuple, list):
@@ -342,11 +367,18 @@ def _result_of(function: Any, i: int) -> Primitive:
 new_array = ndarray.__new__
 
 
-LARGE = 1 << 16  # bytes from which a copy costs more than the operation on it
-
-
 class Owned(ndarray):
     """The array whose memory a Traced one took over; of a type of its own, or plain views would have it as their base."""
+
+
+def traced_argument(value: Any, own: bool) -> Traced:
+    """An argument. A large array of the caller's is not copied, and not written to."""
+    if own or value.nbytes < LARGE or not value.flags.forc:
+        return traced(value, None, new=own)
+    out = value.view(Owned).view(Traced)
+    out.source = None
+    out.flags.writeable = False
+    return out
 
 
 def traced(value: Any, source: Any, new: bool = False) -> Traced:
@@ -360,11 +392,15 @@ def traced(value: Any, source: Any, new: bool = False) -> Traced:
         out = value.view(Owned).view(Traced)
         out.source = source
         return out
-    if value.nbytes >= LARGE and value.flags.fnc:  # quickly read and written in the order of its memory
+    if value.nbytes >= LARGE and stands_in(value):
+        number = np.array(value[(0,) * value.ndim], ndmin=1).view(Owned)
+        out = new_array(Traced, value.shape, value.dtype, number, 0, (0,) * value.ndim)
+    elif value.nbytes >= LARGE and value.flags.fnc:  # quickly read and written in the order of its memory
         out = new_array(Traced, value.shape, value.dtype, order="F")
+        ndarray.__setitem__(out, ..., value)
     else:
         out = new_array(Traced, value.shape, value.dtype)
-    ndarray.__setitem__(out, ..., value)
+        ndarray.__setitem__(out, ..., value)
     out.source = source
     return out
 
@@ -504,7 +540,7 @@ def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -
     if type(y) is Traced and not same and _is_new(op, y):
         y.source, y.changed = (op, args, params), ""  # whatever its function did inside
         return y
-    return traced(y, (op, args, params), new=op is indexing.put)
+    return traced(y, (op, args, params), new=op.blocked or op is indexing.put)
 
 
 def _is_new(op: Primitive, y: Traced) -> bool:

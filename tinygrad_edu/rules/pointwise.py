@@ -268,5 +268,6 @@ def _gelu_tanh_curve(g: Any, _y: Any, x: Any) -> Any:
     return g * (s * q * (v * (2 + x * v * (q - s)) + (12 * _GELU_SCALE * _GELU_CUBE) * s2))
 
 
-gelu_tanh_slope = pointwise("gelu_tanh_slope", special.gelu_tanh_slope, _gelu_tanh_curve, symbol="gelu′({0})")
+gelu_tanh_slope = pointwise("gelu_tanh_slope", special.gelu_tanh_slope, _gelu_tanh_curve, symbol="gelu′({0})",
+                            blocked=True)
 gelu_tanh = pointwise("gelu_tanh", special.gelu_tanh, lambda g, _y, x: g * gelu_tanh_slope(x), blocked=True)
