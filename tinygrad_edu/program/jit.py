@@ -371,11 +371,13 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
             checks.append(f"if {name} is not {hold(x)}{other}: return MISS")
             arrays.append("")
         elif kind is ndarray and x.dtype.isnative:
-            other = f"type({name}) is not ndarray or {name}.shape != {x.shape!r} or {name}.dtype is not {hold(x.dtype)}"
             own = entry.step.own_array(sum(map(bool, arrays)))  # handed out by the call before
-            if own is not None:
-                other = f"{name} is not {hold(own)} and ({other})"
-            checks.append(f"if {other}: return MISS")
+            if own is not None and own.shape == x.shape and own.dtype is x.dtype:
+                was = hold(own)
+                checks.append(f"if {name} is not {was} and unlike({name}, {was}): return MISS")
+            else:
+                checks.append(f"if type({name}) is not ndarray or {name}.shape != {x.shape!r} or "
+                              f"{name}.dtype is not {hold(x.dtype)}: return MISS")
             arrays.append(name)
         elif kind is float or isinstance(x, (np.floating, np.random.Generator)):
             checks.append(f"if type({name}) is not {hold(kind)}: return MISS")
@@ -416,9 +418,13 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
     lines.append(f"        {target} = step({given})" if count else f"        step({given})")
     lines += ["    except Exception as error:", "        free.append(step)", "        return failed(error, args, {})",
               "    free.append(step)", "    owner.hits += 1", f"    return {nest if nest is not None else 'rebuild(results)'}"]
-    space = {"MISS": MISS, "ndarray": ndarray, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
+    space = {"MISS": MISS, "ndarray": ndarray, "unlike": _unlike, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
              "differs": differs, "rebuild": entry.rebuild, "owner": entry.owner, **held}
     return run_text("\n".join(lines), "<jit entry>", space)["enter"]  # type: ignore[no-any-return]
+
+
+def _unlike(x: Any, array: ndarray) -> bool:
+    return type(x) is not ndarray or x.shape != array.shape or x.dtype is not array.dtype
 
 
 def _nest(recorded: Recorded) -> str | None:

@@ -104,6 +104,7 @@ class Watch:
         """
         left = MOST_OPERATIONS
         self.running: list[FrameType] = []  # the user's functions, innermost last; who returned keeps variables
+        self.place = (0, 0)  # the line and the instruction of the innermost, when it was looked at last
 
         def look_and_note(op: Any, args: Any, params: Any, y: Any) -> Any:
             nonlocal left
@@ -130,7 +131,9 @@ class Watch:
                 ours = _files[file] = file.startswith((_HERE, _NUMPY))
             if code is self.code or not (ours or code.co_name.startswith("<")):
                 if running and frame is running[-1] and not found:
-                    self.look(frame)
+                    place, self.place = self.place, (frame.f_lineno, frame.f_lasti)
+                    if place[0] != self.place[0] or place[1] >= self.place[1]:  # else no variable was bound since
+                        self.look(frame)
                     return
                 found.append(frame)
             frame = frame.f_back
@@ -142,6 +145,7 @@ class Watch:
         running += found[same:]
         for frame in running[max(same - 1, 0) :]:
             self.look(frame)
+        self.place = (0, 0)
 
     def _leave_down_to(self, count: int) -> None:
         while len(self.running) > count:

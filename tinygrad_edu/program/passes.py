@@ -42,9 +42,11 @@ def share(program: Program) -> Program:
     lines = []
     for line in program.lines:
         line = reworded(line, by)
-        params = tuple(sorted([(k, _key(v)) for k, v in line.params.items()])) if line.params else ()
-        key = (line.op, tuple([x if type(x) is Name else _key(x) for x in line.operands]), params, np.dtype(line.dtype))
-        first = seen.setdefault(key, line.name)
+        if line.meaning is None:
+            params = tuple(sorted([(k, _key(v)) for k, v in line.params.items()])) if line.params else ()
+            operands = tuple([x if type(x) is Name else _key(x) for x in line.operands])
+            line.meaning = line.op, operands, params, np.dtype(line.dtype)
+        first = seen.setdefault(line.meaning, line.name)
         if first is not line.name and not line.named and line.op.kind != "draw":
             by[line.name] = first
             continue

@@ -45,6 +45,7 @@ class Line:
     kind: str = "forward"
     named: bool = False
     _uses: tuple[Name, ...] | None = field(default=None, init=False, repr=False)
+    meaning: Any = field(default=None, init=False, repr=False)  # by which `passes.share` knows equal lines, once it asked
 
     def uses(self) -> tuple[Name, ...]:
         """The names that are read, in the order they are written."""

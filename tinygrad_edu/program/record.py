@@ -228,7 +228,13 @@ class Recording:
 
     def _nodes(self) -> list[Tensor]:
         """Everything the results were made from, oldest first."""
-        Graph([r for r in self.results if type(r) is Tensor])  # leads operations to the values they used, see versions
+        nodes = self._made_from()
+        if nodes and tensor.last_change > nodes[0].id:
+            Graph([r for r in self.results if type(r) is Tensor])  # leads operations to the values they used, see versions
+            nodes = self._made_from()
+        return nodes
+
+    def _made_from(self) -> list[Tensor]:
         waiting = [r for r in self.results if type(r) is Tensor]
         for r in self.results:
             if type(r) is Traced and type(r.source) is tuple:

@@ -9,6 +9,7 @@ where anything differs, or fails, the recording is made again on numbers proper.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -53,20 +54,38 @@ def one_number(x: Any) -> Any:
     return np.broadcast_to(middle * value.dtype.type(0.9990234375) + value.dtype.type(1e-3), value.shape)
 
 
-def computed(ufunc: Any, operands: Sequence[Any]) -> Any:
-    """What a ufunc makes of operands some of which stand in for others; None where it has to be computed properly."""
+def computed(ufunc: Any, operands: Sequence[Any]) -> tuple[Any, tuple[int, ...]] | None:
+    """What a ufunc makes of operands some of which are stand-ins, as a number and a shape; None: compute it properly."""
     if ufunc is np.matmul:
         a, b = operands
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
             return None
         value = np.matmul(a[..., :1, :], b[..., :1])
-        shape = (*value.shape[:-2], a.shape[-2], b.shape[-1])
-    elif ufunc.signature is None:
-        shape = np.broadcast_shapes(*[np.shape(x) for x in operands])
-        value = ufunc(*[x[(0,) * x.ndim] if isinstance(x, ndarray) and x.ndim else x for x in operands])
-    else:
+        return value[(0,) * value.ndim], (*value.shape[:-2], a.shape[-2], b.shape[-1])
+    if ufunc.signature is not None:
         return None
-    return np.broadcast_to(value, shape)
+    numbers = []
+    shape: tuple[int, ...] = ()
+    for x in operands:
+        if not isinstance(x, ndarray):
+            numbers.append(x)
+            continue
+        if x.shape != shape:
+            shape = np.broadcast_shapes(shape, x.shape) if shape else x.shape
+        numbers.append(x[(0,) * x.ndim])
+    return ufunc(*numbers), shape
 
 
-__all__ = ["LARGE", "computed", "one_number", "standing_in", "stands_in"]
+def reduced(ufunc: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any, tuple[int, ...]] | None:
+    """The same for a sum, a maximum or a minimum of a stand-in."""
+    x = x.view(ndarray)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if ufunc not in (np.add, np.maximum, np.minimum) or x.dtype.kind != "f" or not all(-x.ndim <= i < x.ndim for i in axes):
+        return None
+    gone = {i % x.ndim for i in axes}
+    value = x[(0,) * x.ndim]
+    shape = tuple([1 if i in gone else n for i, n in enumerate(x.shape) if keepdims or i not in gone])
+    return value * value.dtype.type(math.prod([x.shape[i] for i in gone])) if ufunc is np.add else value, shape
+
+
+__all__ = ["LARGE", "computed", "one_number", "reduced", "standing_in", "stands_in"]

@@ -11,6 +11,7 @@ import ast
 import functools
 import linecache
 import logging
+import math
 import sys
 import sysconfig
 import threading
@@ -25,7 +26,7 @@ from numpy import ndarray
 from ..errors import TraceError, UnsupportedError
 from ..rules import indexing, pointwise, products, shapes
 from ..tensor import Primitive, Tensor
-from .stand_ins import LARGE, computed, stands_in
+from .stand_ins import LARGE, computed, reduced, stands_in
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _NUMPY = str(Path(np.__file__).resolve().parent)
@@ -81,14 +82,17 @@ class Traced(ndarray):
                     return NotImplemented
                 else:
                     operands.append(_plain(x))
-            value = computed(ufunc, operands) if one else None
-            if value is None:
-                value = ufunc(*operands)
+            if one and (found := computed(ufunc, operands)) is not None:
+                return of_one_number(*found, (ufunc, inputs, kwargs))
+            value = ufunc(*operands)
             if type(value) is ndarray or isinstance(value, np.generic):
                 return traced(value, (ufunc, inputs, kwargs), new=True)
             return noted(ufunc, value, inputs, kwargs)
         if any(type(x) is Tensor for x in inputs):
             return NotImplemented  # recorded there, with this array as its operand
+        if method == "reduce" and kwargs.keys() <= {"axis", "keepdims"} and type(inputs[0]) is Traced and stands_in(inputs[0]) and (
+                found := reduced(ufunc, inputs[0], kwargs.get("axis", 0), kwargs.get("keepdims", False))) is not None:
+            return of_one_number(*found, (ufunc.reduce, inputs, {"axis": 0, **kwargs}))
         plain, settings = [_plain(x) for x in inputs], {k: _plain(v) for k, v in kwargs.items()}
         out = kwargs.get("out")
         if out is not None:
@@ -393,14 +397,25 @@ def traced(value: Any, source: Any, new: bool = False) -> Traced:
         out.source = source
         return out
     if value.nbytes >= LARGE and stands_in(value):
-        number = np.array(value[(0,) * value.ndim], ndmin=1).view(Owned)
-        out = new_array(Traced, value.shape, value.dtype, number, 0, (0,) * value.ndim)
-    elif value.nbytes >= LARGE and value.flags.fnc:  # quickly read and written in the order of its memory
+        return of_one_number(value[(0,) * value.ndim], value.shape, source)
+    if value.nbytes >= LARGE and value.flags.fnc:  # quickly read and written in the order of its memory
         out = new_array(Traced, value.shape, value.dtype, order="F")
         ndarray.__setitem__(out, ..., value)
     else:
         out = new_array(Traced, value.shape, value.dtype)
         ndarray.__setitem__(out, ..., value)
+    out.source = source
+    return out
+
+
+def of_one_number(value: Any, shape: tuple[int, ...], source: Any) -> Traced:
+    """A stand-in, or a small array of equal entries."""
+    number = np.array(value, ndmin=1)
+    if number.itemsize * math.prod(shape) < LARGE:
+        out = new_array(Traced, shape, number.dtype)
+        ndarray.fill(out, value)
+    else:
+        out = new_array(Traced, shape, number.dtype, number.view(Owned), 0, (0,) * len(shape))
     out.source = source
     return out
 
