@@ -283,7 +283,8 @@ def fuse(program: Program, threads: int | None = None) -> Program:
 
     No number changes but sums over blocks. `threads` (default: as many as allowed) may share a region with enough work.
     """
-    if not any(math.prod(line.shape) >= ENTRIES for line in program.lines):
+    shapes, dtypes = program.kinds
+    if not any(math.prod(shape) * dtypes[x].itemsize >= LARGE for x, shape in shapes.items() if dtypes[x] is not None):
         return program
     allowed = threads_allowed() if threads is None else threads
     grouping = _Grouping(program)

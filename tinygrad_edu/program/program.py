@@ -210,7 +210,7 @@ class Program:
     def put_away(self) -> Program:
         """The same, to be kept for long: without what was looked up in it."""
         for line in self.lines:
-            line._uses = None
+            line._uses = line.meaning = None
         return replace(self)
 
     @cached_property
