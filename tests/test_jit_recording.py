@@ -121,3 +121,89 @@ def test_what_is_kept_of_a_compiled_function_goes_with_it():
     del g
     gc.collect()
     assert name not in linecache.cache
+
+
+# ---------------------------------------------------------------- stand-ins: large arrays of one number
+
+def _recordings(monkeypatch, f, *args):
+    """The result of a first compiled call, and the arguments of all its recordings."""
+    import tinygrad_edu.program.jit as module
+
+    seen = []
+
+    def watched(f, args, kwargs, **settings):
+        seen.append(args)
+        return record(f, args, kwargs, **settings)
+
+    monkeypatch.setattr(module, "record", watched)
+    return tg.jit(f)(*args), seen
+
+
+def test_large_data_is_recorded_again_as_one_number(monkeypatch):
+    x, w = RNG.standard_normal((300, 400)), RNG.standard_normal((400, 3))
+
+    def f(w, x):
+        return tg.grad(lambda w: np.mean(np.logaddexp(np.tanh(x @ w), 0.5 * np.max(x, axis=1, keepdims=True))))(w)
+
+    out, seen = _recordings(monkeypatch, f, w, x)
+    np.testing.assert_array_equal(out, f(w, x))
+    assert len(seen) == 2 and seen[0][1] is x and not any(seen[1][1].strides) and seen[1][0].strides == w.strides
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.sum(x[x > 0] ** 2),  # of one number all or none
+    lambda x: np.sum(np.linalg.inv(x @ x.T / 400 + 0.1 * np.eye(300))),
+    lambda x: x[np.argmax(x[:, 0])] * 2,
+    lambda x: np.sum(np.linalg.cholesky(x[:, :300])),
+])
+def test_where_stand_ins_do_not_serve_numbers_proper_decide(f):
+    x = RNG.standard_normal((300, 400))
+    x[:, :300] = x[:, :300] @ x[:, :300].T + 300 * np.eye(300)
+    g = tg.jit(f)
+    for _ in range(3):
+        np.testing.assert_allclose(g(x), f(tg.Tensor(x)).numpy(), rtol=1e-10)
+        x = x + 0.01
+
+
+def test_an_array_spread_from_one_number_is_no_stand_in_where_results_count():
+    def f(x, c):
+        return np.sum(np.broadcast_to(c, (300, 400)) * x, axis=0) + np.broadcast_to(x[0, 0], (400,))
+
+    x = RNG.standard_normal((300, 400))
+    g = tg.jit(f)
+    for c in (2.0, 3.0):
+        np.testing.assert_allclose(g(x, c), c * x.sum(axis=0) + x[0, 0], atol=1e-11)
+
+
+def test_a_number_taken_from_large_data_past_the_recording_is_refused():
+    def f(x):
+        return x * memoryview(np.asarray(x.value)).nbytes + sum(memoryview(np.asarray(x.value)[0]).tolist())
+
+    with pytest.raises(TraceError, match="recorded twice"):
+        tg.jit(f)(RNG.standard_normal((300, 400)))
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: x.__setitem__(0, 1.0), lambda x: x.__iadd__(1.0), lambda x: x.sort(), lambda x: x.fill(0.0),
+    lambda x: np.copyto(x, 0.0), lambda x: np.add(x, 1, out=x), lambda x: x[1:].__imul__(2.0), lambda x: np.add.at(x, 0, 1.0),
+    lambda x: np.fill_diagonal(x, 0.0), lambda x: x.partition(3)])
+def test_a_large_argument_is_neither_copied_nor_written_to(change):
+    x = np.arange(120_000).reshape(300, 400)
+    kept = x.copy()
+
+    def f(labels):
+        change(labels)
+        return np.sum(labels)
+
+    with pytest.raises(TraceError, match="in place"):
+        tg.jit(f)(x)
+    assert np.array_equal(x, kept) and x.flags.writeable
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_costly_functions_of_large_arrays_are_recorded_in_pieces(order):
+    x = np.array(RNG.standard_normal((300, 400)), order=order)
+    f = tg.value_and_grad(lambda x: np.sum(tg.gelu(x, approximate="tanh") * tg.sigmoid(x) + tg.softplus(x)))
+    value, slope = f(x)
+    recorded = record(f, (x,), {})
+    assert recorded.results[0] == value and np.array_equal(recorded.results[1], slope)

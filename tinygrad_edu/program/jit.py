@@ -473,11 +473,12 @@ def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         return record(f, other_args, other_kwargs, watch_names=False, own=change is not _copied)
 
     if any(one_number(x) is not None for x in leaves):
-        with suppress(Exception), standing_in():
+        with suppress(Exception), standing_in():  # where it fails or differs, numbers proper decide
             again = on(_standing_in)
-            if _difference(recorded.program, again.program) is None:
-                refuse_gradients(title, recorded.leaves)
-                return again
+        if again is not None and _difference(recorded.program, again.program) is None:
+            refuse_gradients(title, recorded.leaves)
+            return again
+        again = None
     for change in (shuffled, nudged, _copied):
         try:
             again = on(change)
