@@ -92,14 +92,16 @@ def speed(results: dict[str, Any], titles: dict[str, str]) -> str:
 
 
 def allocation(results: dict[str, Any], titles: dict[str, str]) -> str:
-    """MB allocated at most by steps, exactly."""
+    """MB of arrays at most in steps, and of the objects of a compiled one."""
     names = list(next(iter(results.values()))["engines"]) if results else []
 
-    def cell(row: dict[str, Any]) -> str:
-        return digits(row["megabytes"]) if "megabytes" in row else "no" if row.get("lacks") else "fails"
+    def cell(row: dict[str, Any], what: str = "megabytes") -> str:
+        return digits(row[what]) if what in row else "no" if row.get("lacks") else "fails"
 
-    rows = [[f"{i} {r['title']}", *[cell(r["engines"][n]) for n in names]] for i, r in results.items()]
-    return table(["MB", *[titles.get(n, n) for n in names]], rows) if rows else ""
+    rows = [[f"{i} {r['title']}", *[cell(r["engines"][n]) for n in names],
+             *[cell(r["engines"][n], "objects") for n in names if n == COMPILED]] for i, r in results.items()]
+    heads = [*[titles.get(n, n) for n in names], *[f"{titles.get(n, n)}: its code and record" for n in names if n == COMPILED]]
+    return table(["MB", *heads], rows) if rows else ""
 
 
 def compiling(results: dict[str, Any]) -> str:
@@ -107,11 +109,11 @@ def compiling(results: dict[str, Any]) -> str:
     rows = []
     for i, r in results.items():
         if "failed" in r:
-            rows.append([f"{i} {r['title']}", "fails", "", "", ""])
+            rows.append([f"{i} {r['title']}", "fails", "", "", "", ""])
         else:
             rows.append([f"{i} {r['title']}", f"{int(r['operations']):,}".replace(",", " "), duration(r["eager"]),
-                         duration(r["seconds"]), digits(r["per_hundred"] * 1e3)])
-    return table(["", "operations", "step, not compiled", "first call", "ms per 100 operations"], rows)
+                         duration(r["seconds"]), duration(r["compiling"]), digits(r["per_hundred"] * 1e3)])
+    return table(["", "operations", "step, not compiled", "first call", "compiling", "ms per 100 operations"], rows)
 
 
 def sizes(results: dict[str, Any], titles: dict[str, str]) -> str:

@@ -150,9 +150,10 @@ class Worker:
         return {"megabytes": grown(self._built(workload).step, 3)}
 
     def allocated(self, workload: str) -> dict[str, Any]:
-        """MB that are allocated at most while steps run, parameters and whatever the engine keeps included.
+        """MB of arrays at most while steps run, parameters and whatever the engine keeps included; and of all other objects.
 
         Counted by tracemalloc, which NumPy tells of its arrays, without the steps in which an engine records and compiles.
+        The other objects, counted between two steps, are those that building the step made: its code, its record.
         """
         if workload in self.engine.lacks:
             return {"lacks": True}
@@ -166,18 +167,22 @@ class Worker:
         for _ in range(3):
             case.step()
         gc.collect()
+        held = tracemalloc.take_snapshot()
+        objects = sum(trace.size for trace in held.traces if trace.domain != np.lib.tracemalloc_domain)
+        del held
+        gc.collect()
         tracemalloc.reset_peak()
         for _ in range(3):
             case.step()
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return {"megabytes": peak / (1 << 20)}
+        return {"megabytes": (peak - objects) / (1 << 20), "objects": objects / (1 << 20)}
 
     def compiling(self, workload: str, realtime: bool) -> dict[str, Any]:
         """The operations that a step records, and the seconds of a first call and of running the step without compiling.
 
-        The first call records the step twice, each time computing everything eagerly, and compiles the record. The median
-        of three, each a function of its own.
+        The first call records the step, computing everything eagerly, records it once more to check it, and compiles the
+        record. The median of three, each a function of its own.
         """
         from tinygrad_edu.program.record import record  # not above: it would be imported into the others' processes
 
