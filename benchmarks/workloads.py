@@ -59,6 +59,13 @@ def logistic_regression() -> Data:
                 params=[0.01 * rng.standard_normal((n, 1)), np.zeros((1, 1))])
 
 
+def logistic_regression_of_arguments() -> Data:
+    """The same, whose data might change from step to step: nothing may be held of them."""
+    d = logistic_regression()
+    d.whole = False
+    return d
+
+
 def shallow_network() -> Data:
     """Four hidden units on 400 points of a flower."""
     rng = np.random.default_rng(103)
@@ -174,6 +181,7 @@ WORKLOADS = {w.id: w for w in [
     Workload("W19", "matrix factorisation, 5000 ratings, 16 factors", more.factorisation),
     Workload("W20", "network 20-64-3 with Adam, minibatch of 32", more.adam_step),
     Workload("W21", "energy and forces of 150 bodies", more.bodies),
+    Workload("W22", "W2 with its data as arguments like others", logistic_regression_of_arguments, form="W2"),
 ]}
 FURTHER = tuple(i for i, w in WORKLOADS.items() if w.compiled_goal is None)  # programs of other kinds
 
