@@ -418,8 +418,8 @@ def _quick_entry(entry: Entry, args: tuple[Any, ...], recorded: Recorded) -> Cal
     lines.append(f"        {target} = step({given})" if count else f"        step({given})")
     lines += ["    except Exception as error:", "        free.append(step)", "        return failed(error, args, {})",
               "    free.append(step)", "    owner.hits += 1", f"    return {nest if nest is not None else 'rebuild(results)'}"]
-    space = {"MISS": MISS, "ndarray": ndarray, "unlike": _unlike, "free": entry.step.free, "another": entry.step.another, "failed": entry.failed,
-             "differs": differs, "rebuild": entry.rebuild, "owner": entry.owner, **held}
+    space = {"MISS": MISS, "ndarray": ndarray, "unlike": _unlike, "free": entry.step.free, "another": entry.step.another,
+             "failed": entry.failed, "differs": differs, "rebuild": entry.rebuild, "owner": entry.owner, **held}
     return run_text("\n".join(lines), "<jit entry>", space)["enter"]  # type: ignore[no-any-return]
 
 

@@ -90,8 +90,9 @@ class Traced(ndarray):
             return noted(ufunc, value, inputs, kwargs)
         if any(type(x) is Tensor for x in inputs):
             return NotImplemented  # recorded there, with this array as its operand
-        if method == "reduce" and kwargs.keys() <= {"axis", "keepdims"} and type(inputs[0]) is Traced and stands_in(inputs[0]) and (
-                found := reduced(ufunc, inputs[0], kwargs.get("axis", 0), kwargs.get("keepdims", False))) is not None:
+        x, reduction = inputs[0], method == "reduce" and kwargs.keys() <= {"axis", "keepdims"}
+        if reduction and type(x) is Traced and stands_in(x) and (
+                found := reduced(ufunc, x, kwargs.get("axis", 0), kwargs.get("keepdims", False))) is not None:
             return of_one_number(*found, (ufunc.reduce, inputs, {"axis": 0, **kwargs}))
         plain, settings = [_plain(x) for x in inputs], {k: _plain(v) for k, v in kwargs.items()}
         out = kwargs.get("out")
@@ -379,7 +380,7 @@ def traced_argument(value: Any, own: bool) -> Traced:
     """An argument. A large array of the caller's is not copied, and not written to."""
     if own or value.nbytes < LARGE or not value.flags.forc:
         return traced(value, None, new=own)
-    out = value.view(Owned).view(Traced)
+    out: Traced = value.view(Owned).view(Traced)
     out.source = None
     out.flags.writeable = False
     return out
