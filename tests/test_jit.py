@@ -631,12 +631,14 @@ def test_memory_stays_flat() -> None:
     for _ in range(50):
         _, w = step(w, x)
     tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    for _ in range(2000):
-        _, w = step(w, x)
-    after = tracemalloc.get_traced_memory()[0]
+    grown = []
+    for _ in range(3):  # what leaks does so every time; other things of the process may allocate once
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(1000):
+            _, w = step(w, x)
+        grown.append(tracemalloc.get_traced_memory()[0] - before)
     tracemalloc.stop()
-    assert after - before < 4096
+    assert min(grown) < 2048
 
 
 # ---------------------------------------------------------------- the report

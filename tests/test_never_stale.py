@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,40 @@ def test_training_a_model_inside_says_what_to_write(f: Any, says: str) -> None:
     assert says.split()[0] in str(info.value)
     MODEL.load_state_dict(state)
     MODEL.zero_grad()
+
+
+@pytest.mark.parametrize("change", ["w", "namespace", "list", "model", "in place", "optimiser"])
+def test_new_data_for_a_tensor_from_outside_is_refused_though_no_result_needs_it(change: str) -> None:
+    w, model = tg.Tensor(np.ones(4), name="w"), tg.nn.Linear(4, 2)
+    space, several, opt = SimpleNamespace(w=w), [w], tg.optim.SGD([w], 0.1)
+
+    def f(v: Any) -> Any:
+        if change == "w":
+            w.data = w.value * 2
+        elif change == "namespace":
+            space.w.data = space.w.value * 2
+        elif change == "list":
+            several[0].data = several[0].value * 2
+        elif change == "model":
+            model.weight.data = model.weight.value * 2
+        elif change == "in place":
+            w.data -= 1.0
+        else:
+            np.sum(w * w).backward()
+            opt.step()
+        return v * 3
+
+    with pytest.raises(TraceError, match="changes the data of"):
+        tg.jit(f)(V)
+
+
+def test_a_tensor_made_inside_may_be_given_new_data() -> None:
+    def f(v: Any) -> Any:
+        t = tg.Tensor(np.ones(4))
+        t.data = t.value * 2
+        return v * t
+
+    np.testing.assert_array_equal(tg.jit(f)(V), 2 * V)
 
 
 def changed_dict(params: Any) -> Any:

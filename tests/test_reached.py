@@ -8,6 +8,7 @@ import os
 import types
 from collections import deque
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,11 @@ def cases() -> dict[str, Any]:
     rates, weights, deep, operator, described = [2.0], np.ones(3), [[[[[2.0]]]]], Thing(), Described()
     with_default = lambda v, k=2.0: v * k  # noqa: E731
     nest = {"a": {"b": np.ones(3)}}
+    get_k, get_a = attrgetter("inner.k"), itemgetter("a")
+
+    def call(thing: Any, v: Any) -> Any:
+        return methodcaller("method", v)(thing)
+
     return {
         "attribute of an attribute": (lambda v: v * config.inner.k, lambda i: setattr(config.inner, "k", i)),
         "object replaced": (lambda v: v * config.inner.k, lambda i: setattr(config, "inner", Config(i))),
@@ -116,6 +122,9 @@ def cases() -> dict[str, Any]:
         "bytes": (lambda v: v * raw[0], lambda i: raw.__setitem__(0, int(i))),
         "doubles": (lambda v: v * doubles[0], lambda i: doubles.__setitem__(0, i)),
         "deep list": (lambda v: v * deep[0][0][0][0][0], lambda i: deep[0][0][0][0].__setitem__(0, i)),
+        "attrgetter": (lambda v: v * get_k(config), lambda i: setattr(config.inner, "k", i)),
+        "itemgetter": (lambda v: v * get_a(nest)["b"], lambda i: nest["a"].__setitem__("b", np.full(3, i))),
+        "methodcaller": (lambda v: call(thing, v), lambda i: setattr(Thing, "k", i)),
         "environment": (lambda v: v * float(os.environ.get("REACHED", "2")),
                         lambda i: os.environ.__setitem__("REACHED", str(i))),
     }

@@ -19,6 +19,7 @@ class _ThreadModes(threading.local):
     complex_step = 0
     again = 0  # whether a checkpoint runs its function once more, which what it learned the first time must not notice
     note: Callable[..., Any] | None = None
+    changed: list[Any] | None = None  # while a function is traced: the leaves that were given other data
 
 
 here = _ThreadModes()
@@ -112,20 +113,27 @@ def strict() -> bool:
 
 
 @contextmanager
-def tracing(note: Callable[..., Any]) -> Iterator[None]:
-    """While a function is traced, every primitive's value goes through `note`."""
+def tracing(note: Callable[..., Any], changed: list[Any] | None = None) -> Iterator[None]:
+    """While a function is traced, every primitive's value goes through `note`, and leaves given other data into `changed`."""
     global opened, traces
     before, here.note = here.note, note
+    outer, here.changed = here.changed, changed
     with _lock:
         traces += 1
         opened += 1
     try:
         yield
     finally:
-        here.note = before
+        here.note, here.changed = before, outer
         with _lock:
             traces -= 1
             opened -= 1
+
+
+def data_changed(leaf: Any) -> None:
+    """Tell the trace in this thread that a leaf was given other data."""
+    if here.changed is not None:
+        here.changed.append(leaf)
 
 
 def noted(op: Any, args: Any, params: Any, y: Any) -> Any:

@@ -161,6 +161,8 @@ class Tensor:
             self.value = new if new.ndim else new[()]
         global last_change
         last_change = self.stamp = next_id()
+        if modes.traces:
+            modes.data_changed(self)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from .. import modes
 from ..errors import ShapeError
 from ..tensor import Tensor
 
@@ -134,6 +135,8 @@ class Flat:
                 self.slots[i].skipped += 1
             else:
                 t.stamp = stamp
+                if modes.traces:
+                    modes.data_changed(t)
                 if not self._shapes[i]:
                     t.value = self._seen[i] = self.values[self.slots[i].start]
 

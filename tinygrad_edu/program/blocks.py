@@ -388,7 +388,7 @@ class _Block:
             return
         operands = [self._operand(x, made) for x in made.operands]
         ufunc = ufunc_of(made.op)
-        if ufunc is np.multiply and operands[0] == operands[1]:
+        if ufunc is np.multiply and operands[0] == operands[1] and made.dtype != bool:
             ufunc, operands = np.square, operands[:1]  # reads half as much
         if ufunc is not None:
             how = f"out={out}" if ufunc in (np.maximum, np.minimum) else out

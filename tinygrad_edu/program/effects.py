@@ -56,6 +56,12 @@ def refuse_gradients(title: str, leaves: Sequence[tuple[Tensor, Any]]) -> None:
                              f"later calls would not. {_INSTEAD}")
 
 
+def refuse_new_data(title: str, changed: Sequence[Tensor]) -> None:
+    """Raise where Tensors that were there before were given other data."""
+    for x in changed:
+        raise changes_data(title, x.name or "a Tensor")
+
+
 def changes_data(title: str, name: str) -> TraceError:
     return TraceError(f"jit: {title} changes the data of {name}, which is no argument; later calls would not. {_INSTEAD}")
 
@@ -71,4 +77,4 @@ def refused(error: Exception | None) -> None:
         raise told from error
 
 
-__all__ = ["changes_data", "refuse_changes", "refuse_gradients", "refused", "snapshot"]
+__all__ = ["changes_data", "refuse_changes", "refuse_gradients", "refuse_new_data", "refused", "snapshot"]

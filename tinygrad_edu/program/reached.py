@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import functools
+import operator
 import os
 import sys
 from collections import deque
@@ -25,6 +26,7 @@ MISSING = object()
 MOST, FARTHEST = 1000, 8  # objects looked at, and steps from the function
 _PLAIN = (int, float, bool, str, bytes, complex, type(None), np.generic, Tensor, ndarray, range, slice, np.dtype)
 _EVERYWHERE = ("__init__", "__repr__", "__eq__", "__hash__", "__replace__", "__setattr__", "__delattr__")
+_GETTERS = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
 _BYTES = (bytearray, memoryview, array.array)
 
 
@@ -78,9 +80,9 @@ class _Walk:
         """Everything to be watched, once the names that the functions read are all known."""
         roots = list(roots)
         while True:
-            before = len(self.codes)
+            before = len(self.codes), len(self.read), len(self.texts)
             found = list(self._once(roots))
-            if len(self.codes) == before:
+            if (len(self.codes), len(self.read), len(self.texts)) == before:
                 return found
 
     def _once(self, roots: list[Any]) -> Iterator[Watched]:
@@ -113,6 +115,10 @@ class _Walk:
             yield None, x.__wrapped__
         elif isinstance(x, property):
             yield None, x.fget
+        elif isinstance(x, _GETTERS):
+            wanted = [part for part in x.__reduce__()[1] if type(part) is str]
+            self.read.update(part for text in wanted for part in text.split("."))
+            self.texts.update(wanted)
         elif isinstance(x, _BYTES):
             yield (bytes, x, bytes(x)), MISSING
         elif isinstance(x, (set, frozenset)):

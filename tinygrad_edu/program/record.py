@@ -24,7 +24,7 @@ from ..errors import StaleError, TinygradError, TraceError
 from ..modes import always_record
 from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf, next_id
-from .effects import changes_data, refuse_changes, refused, snapshot
+from .effects import changes_data, refuse_changes, refuse_new_data, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
 from .program import Input, Line, Name, Program, names_in
@@ -137,8 +137,9 @@ class Recording:
         outer, counted.values = (counted.values, counted.refused), []
         counted.refused, self.start = None, next_id()
         before = snapshot((call_args, call_kwargs))
+        changed: list[Tensor] = []
         try:
-            with _noting(self.watch) as told, always_record(), modes.tracing(told), np.errstate(all="ignore"):
+            with _noting(self.watch) as told, always_record(), modes.tracing(told, changed), np.errstate(all="ignore"):
                 result = f(*call_args, **call_kwargs)
             refused(None)
         except TinygradError:
@@ -149,6 +150,7 @@ class Recording:
         finally:
             self.counted = list({id(x): x for x in counted.values}.values())
             counted.values, counted.refused = outer
+        refuse_new_data(self.title, [x for x in changed if x.id < self.start and not any(x is given for given in self.inputs)])
         refuse_changes(self.title, before, result, any(isinstance(x, Draws) and x.lines for x in self.inputs))
         self.results: list[Any]
         self.rebuild: Callable[[Sequence[Any]], Any]

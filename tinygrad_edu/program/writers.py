@@ -55,7 +55,7 @@ def write_ufunc(e: Emitter, line: Line, i: int) -> str | None:
     if not line.shape and ufunc is np.negative:
         return f"{line.name} = -{operands[0]}"
     e.calls += 1
-    if ufunc is np.multiply and operands[0] == operands[1]:
+    if ufunc is np.multiply and operands[0] == operands[1] and line.dtype != bool:
         ufunc, operands = np.square, operands[:1]
     name = e._function(ufunc.__name__, f"np.{ufunc.__name__}")
     out = e.out(line, i, line.operands)
