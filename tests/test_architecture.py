@@ -31,7 +31,7 @@ ENGINE = ["errors", "modes", "memory", "tensor", "containers", "operators", "rul
           "forward", "recorded", "calculus", "matrices", "checking", "custom", "recompute", "program", "show"]
 BELOW: dict[str, set[str]] = {room: set(ENGINE[:i]) for i, room in enumerate(ENGINE)}
 BELOW["nn"] = {"errors", "modes", "tensor", "containers", "rules", "ops"}
-BELOW["optim"] = {"errors", "tensor", "containers", "ops"}
+BELOW["optim"] = {"errors", "modes", "tensor", "containers", "ops"}
 BELOW["data"] = {"errors", "tensor", "ops"}
 BELOW["weights"] = {"errors", "nn", "data"}
 BELOW["testing"] = set(ENGINE)
