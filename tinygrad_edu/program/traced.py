@@ -399,9 +399,10 @@ def traced(value: Any, source: Any, new: bool = False) -> Traced:
         return out
     if value.nbytes >= LARGE and stands_in(value):
         return of_one_number(value[(0,) * value.ndim], value.shape, source)
-    if value.nbytes >= LARGE and value.flags.fnc:  # quickly read and written in the order of its memory
-        out = new_array(Traced, value.shape, value.dtype, order="F")
-        ndarray.__setitem__(out, ..., value)
+    if value.nbytes >= LARGE and not value.flags.c_contiguous:  # quickly read and written in the order of its memory
+        copy = np.empty_like(value)
+        copy[...] = value
+        out = copy.view(Owned).view(Traced)
     else:
         out = new_array(Traced, value.shape, value.dtype)
         ndarray.__setitem__(out, ..., value)
