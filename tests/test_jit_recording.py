@@ -207,3 +207,19 @@ def test_costly_functions_of_large_arrays_are_recorded_in_pieces(order):
     value, slope = f(x)
     recorded = record(f, (x,), {})
     assert recorded.results[0] == value and np.array_equal(recorded.results[1], slope)
+
+
+def test_a_function_compiled_inside_another_is_recorded_on_numbers_proper():
+    c = np.full((1, 1), 2.0)
+    inner = tg.jit(lambda y: np.sum(np.broadcast_to(y, (300, 400)) * TABLE, axis=0))
+
+    def f(x):
+        return np.sum(x) + inner(c)
+
+    g, x = tg.jit(f), RNG.standard_normal((300, 400))
+    for _ in range(2):
+        np.testing.assert_allclose(g(x), np.sum(x) + 2 * TABLE.sum(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(inner(c), 2 * TABLE.sum(axis=0), rtol=1e-9)
+
+
+TABLE = RNG.random((300, 400))

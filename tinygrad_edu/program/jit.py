@@ -150,10 +150,11 @@ class Jit:
                              "so every call would repeat the first call's draws. Make it an argument: f(..., rng).")
         constants = self._constants(args, kwargs)
         before = [_generator_state(x) for x in flatten((args, kwargs))[0]]
-        recorded = record(f, self._dynamic_args(args), kwargs)
         again = None
-        if self.check:
-            again = _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
+        with standing_in(False):  # also inside another function that is being recorded
+            recorded = record(f, self._dynamic_args(args), kwargs)
+            if self.check:
+                again = _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
         captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
         guards = guards_of(self.f, captured, [*args, *kwargs.values()])
         donated = self._donated(recorded, args, kwargs)

@@ -31,13 +31,13 @@ _mode = _Mode()
 
 
 @contextmanager
-def standing_in() -> Iterator[None]:
+def standing_in(on: bool = True) -> Iterator[None]:
     """Within, large arrays of one number are stand-ins; elsewhere, np.broadcast_to(x, shape) is what NumPy says."""
-    _mode.on = True
+    before, _mode.on = _mode.on, on
     try:
         yield
     finally:
-        _mode.on = False
+        _mode.on = before
 
 
 def stands_in(x: Any) -> bool:
