@@ -40,10 +40,11 @@ def _in_globals(place: tuple[dict[str, Any], str]) -> Any:
     return place[0].get(place[1], MISSING)
 
 
-def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> list[Guard]:
+def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = (), names_read: set[str] | None = None) -> list[Guard]:
     """Where f, and the functions it can see, find numbers, text and arrays; and where the captured arrays lie.
 
-    given : the arguments, among which models are known by identity alone.
+    given : the arguments, among which models are known by identity alone. names_read : is given the names that their code
+    reads.
     """
     found: list[Guard] = []
     holders: list[Any] = []
@@ -92,7 +93,7 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = ()) -> lis
         if where is not None:
             found.append((*where, array))
     found = [(look, place, Kept(was) if isinstance(was, ndarray) and id(was) in taken else was) for look, place, was in found]
-    return _once_each(found, reached(f, _ours, _KNOWN))
+    return _once_each(found, reached(f, _ours, _KNOWN, names_read))
 
 
 def _once_each(found: list[Guard], more: list[Guard]) -> list[Guard]:

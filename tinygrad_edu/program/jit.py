@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from ..calculus import flatten
 from ..containers import opened
-from ..errors import TraceError
+from ..errors import InPlaceError, TraceError
 from ..memory import look_as_before, look_rarely
 from ..modes import recording
 from ..tensor import Tensor, leaf
@@ -150,13 +150,18 @@ class Jit:
                              "so every call would repeat the first call's draws. Make it an argument: f(..., rng).")
         constants = self._constants(args, kwargs)
         before = [_generator_state(x) for x in flatten((args, kwargs))[0]]
-        again = None
+        dynamic, title = self._dynamic_args(args), self._title()
+        again = quick = None
         with standing_in(False):  # also inside another function that is being recorded
-            recorded = record(f, self._dynamic_args(args), kwargs)
+            recorded = record(f, dynamic, kwargs)
             if self.check:
-                again = _check_again(f, self._dynamic_args(args), kwargs, recorded, before, self._title())
-        captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
-        guards = guards_of(self.f, captured, [*args, *kwargs.values()])
+                quick = _same_on_stand_ins(f, dynamic, kwargs, recorded, before)
+                again = quick or _check_again(f, dynamic, kwargs, recorded, before, title)
+            read: set[str] = set()
+            guards = self._guards(recorded, args, kwargs, read)
+            if quick is not None and read & PAST_THE_RECORDING:
+                again = _check_again(f, dynamic, kwargs, recorded, before, title)
+                guards = self._guards(recorded, args, kwargs, read)  # as that run left things
         donated = self._donated(recorded, args, kwargs)
         if constants:
             guards += seal([*arrays_among([*constants.values()])])
@@ -167,6 +172,10 @@ class Jit:
         made = compiled(recorded, self.without, donated, self.copy, self.threads)
         entry = Entry(self, recorded, made, guards, args, kwargs, constants)
         return entry, recorded.rebuild(recorded.results)
+
+    def _guards(self, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any], read: set[str]) -> list[Guard]:
+        captured = [x for name, x in recorded.program.constants.items() if name not in recorded.program.derived]
+        return guards_of(self.f, captured, [*args, *kwargs.values()], read)
 
     def _donated(self, recorded: Recorded, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs that are updated in place, each with the result that takes its place, argument by argument."""
@@ -461,33 +470,48 @@ class _Mark:
 
 # ---------------------------------------------------------------- whether the record holds for other numbers
 
+# by these names code gets hold of a plain array, whose numbers it can use past the recording
+PAST_THE_RECORDING = {"data", "value", "detach", "no_grad", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray",
+                      "array", "view", "memoryview", "frombuffer", "primitive", "Primitive"}
+
+
+def _again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], generators: Sequence[Any],
+           change: Callable[[Any], Any]) -> Recorded:
+    """Another recording of f, on changed arguments, with its generators as they were."""
+    leaves, rebuild = flatten((args, kwargs))
+    copies = iter([copying.deepcopy(g) for g in generators if g is not None])
+    others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
+    other_args, other_kwargs = rebuild(others)
+    return record(f, other_args, other_kwargs, watch_names=False, own=change is not _copied)
+
+
+def _same_on_stand_ins(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorded: Recorded,
+                       generators: Sequence[Any]) -> Recorded | None:
+    """A second recording with stand-ins for large arrays; None where there are none, it fails or differs."""
+    if not any(one_number(x) is not None for x in flatten((args, kwargs))[0]):
+        return None
+    again = None
+    with suppress(Exception), standing_in():
+        again = _again(f, args, kwargs, generators, _standing_in)
+    unlike = again is None or _difference(recorded.program, again.program) is not None
+    return None if unlike or any(x.grad is not grad for x, grad in recorded.leaves) else again
+
+
 def _check_again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorded: Recorded,
                  generators: Sequence[Any], title: str) -> Recorded | None:
     """Record f a second time on slightly other numbers: the program must be the same, constants included."""
-    leaves, rebuild = flatten((args, kwargs))
     again: Recorded | None = None
-
-    def on(change: Callable[[Any], Any]) -> Recorded:
-        copies = iter([copying.deepcopy(g) for g in generators if g is not None])
-        others = [next(copies) if isinstance(x, np.random.Generator) else change(x) if is_dynamic(x) else x for x in leaves]
-        other_args, other_kwargs = rebuild(others)
-        return record(f, other_args, other_kwargs, watch_names=False, own=change is not _copied)
-
-    if any(one_number(x) is not None for x in leaves):
-        with suppress(Exception), standing_in():  # where it fails or differs, numbers proper decide
-            again = on(_standing_in)
-        if again is not None and _difference(recorded.program, again.program) is None:
-            refuse_gradients(title, recorded.leaves)
-            return again
-        again = None
     for change in (shuffled, nudged, _copied):
         try:
-            again = on(change)
+            again = _again(f, args, kwargs, generators, change)
             break
-        except TraceError:
+        except (TraceError, InPlaceError):
             raise
         except Exception:
-            continue  # it checks its arguments: then on the same numbers
+            if change is _copied:  # it does not do what it did
+                refuse_gradients(title, recorded.leaves)
+                raise
+            # it checks its arguments: then on the same numbers
     refuse_gradients(title, recorded.leaves)
     difference = _difference(recorded.program, again.program) if again is not None else None
     if difference is not None:

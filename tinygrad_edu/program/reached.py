@@ -271,9 +271,16 @@ def texts(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-def reached(f: Any, ours: Callable[[CodeType], bool], known: Iterable[str]) -> list[Watched]:
-    """What a function reaches by way of objects, as guards: how to look, where, and what was there."""
-    return _Walk(ours, known).reach([f])
+def reached(f: Any, ours: Callable[[CodeType], bool], known: Iterable[str], read: set[str] | None = None) -> list[Watched]:
+    """What a function reaches by way of objects, as guards: how to look, where, and what was there.
+
+    read : is given the names and the texts that the user's code reads.
+    """
+    walk = _Walk(ours, known)
+    found = walk.reach([f])
+    if read is not None:
+        read |= walk.read | walk.texts
+    return found
 
 
 __all__ = ["MISSING", "attribute", "contents", "entry", "has", "is_at", "itself", "length", "names", "numbers_of", "reached",
