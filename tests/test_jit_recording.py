@@ -52,7 +52,8 @@ def test_whole_numbers_change_places():
                                   np.sort(RNG.standard_normal((300, 300)), axis=0)[::-1]])
 @pytest.mark.parametrize("decide", [
     lambda x: int(np.argmax(np.asarray(x.value)[:, 0])), lambda x: np.argsort(x.data.view(np.ndarray)[:, 0])[:7],
-    lambda x: int(np.asarray(x.detach())[:, 0].argmin()), lambda x: sorted(memoryview(x.value[0]).tolist()).index(x.value[0, 0]),
+    lambda x: int(np.asarray(x.detach())[:, 0].argmin()),
+    lambda x: sorted(memoryview(x.value[0]).tolist()).index(x.value[0, 0]),
 ])
 def test_a_decision_by_the_order_of_large_arrays_shows(decide, data):
     """Also where the order is that of equal numbers, which stand in for large arrays."""
