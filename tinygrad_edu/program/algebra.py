@@ -7,7 +7,7 @@ pass says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from operator import is_
 from typing import Any
@@ -61,11 +61,13 @@ def spread_late(program: Program) -> Program:
     """An entrywise operation spreads its operands itself, so they need not be spread before it."""
     shapes = shapes_of(program)
     narrow: dict[str, Any] = {}  # a spread value -> what it was spread from
-    lines = []
+    lines: list[Line] = []
     for name, value in program.constants.items():
         if value.ndim and value.dtype.kind == "f" and value.size and name in program.derived and (
                 value.size == 1 or np.all(value == value.flat[0])):
             narrow[name] = value.dtype.type(value.flat[0])
+    if not narrow and "broadcast_to" not in program.operations:
+        return program
     for line in program.lines:
         if line.op.name == "broadcast_to" and line.kind != "output":
             source = line.operands[0]
@@ -107,20 +109,20 @@ def simplify(program: Program) -> Program:
 
     Two numbers are multiplied with each other first, which may move the last digit of the result.
     """
-    shapes, dtypes = shapes_of(program), dtypes_of(program)
-    uses = uses_of(program)
     made: dict[str, Line] = {}
     by: dict[str, Any] = {}
     lines: list[Line] = []
     for line in program.lines:
-        line = reworded(line, by)
-        for rule in _RULES if line.op in _SIMPLIFIED or line.op.forward is NEGATIVE.forward else ():
-            found = rule(line, made, shapes, uses, dtypes)
+        if by:
+            line = reworded(line, by)
+        for rule in _RULES.get(line.op.forward, ()):
+            found = rule(line, made, program)
             if found is None:
                 continue
             if isinstance(found, Line):
                 line = found
-            elif _shape(found, shapes) == tuple(line.shape) and dtypes.get(found) == line.dtype and not line.named:
+            elif _shape(found, program.kinds[0]) == tuple(line.shape) and program.kinds[1].get(found) == line.dtype and (
+                    not line.named):
                 by[line.name] = found
                 break
         if line.name not in by:
@@ -130,11 +132,10 @@ def simplify(program: Program) -> Program:
 
 
 def _number(x: Any) -> bool:
-    return not isinstance(x, Name) and np.ndim(x) == 0 and not isinstance(x, (bool, np.bool_)) and isinstance(
-        x, (int, float, np.number))
+    return type(x) is float or (isinstance(x, (int, float, np.number)) and not isinstance(x, bool))
 
 
-def _of_one(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
+def _of_one(line: Line, made: dict[str, Line], program: Program) -> Any:
     if line.op is MULTIPLY:
         for x, other in (line.operands, line.operands[::-1]):
             if _number(x) and x == 1 and isinstance(other, Name):
@@ -144,7 +145,7 @@ def _of_one(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: A
     return None
 
 
-def _signs(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
+def _signs(line: Line, made: dict[str, Line], program: Program) -> Any:
     def negated(x: Any) -> Any:
         inner = made.get(x) if isinstance(x, Name) else None
         return inner.operands[0] if inner is not None and inner.op.forward is NEGATIVE.forward else None
@@ -156,31 +157,32 @@ def _signs(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: An
     if line.op is ADD:
         a, b = line.operands
         if negated(b) is not None:
-            return replace(line, op=SUBTRACT, operands=(a, negated(b)))
+            return line.but(SUBTRACT, (a, negated(b)))
         if negated(a) is not None:
-            return replace(line, op=SUBTRACT, operands=(b, negated(a)))
+            return line.but(SUBTRACT, (b, negated(a)))
     if line.op is SUBTRACT and negated(line.operands[1]) is not None:
-        return replace(line, op=ADD, operands=(line.operands[0], negated(line.operands[1])))
+        return line.but(ADD, (line.operands[0], negated(line.operands[1])))
     return None
 
 
-def _factors(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
+def _factors(line: Line, made: dict[str, Line], program: Program) -> Any:
     """c · (d · x) with numbers c and d, the inner product used once."""
     if line.op is not MULTIPLY:
         return None
     for c, x in (line.operands, line.operands[::-1]):
-        inner = made.get(x) if isinstance(x, Name) else None
-        if _number(c) and inner is not None and uses.get(x) == 1 and not inner.named:
+        inner = made.get(x) if isinstance(x, Name) and _number(c) else None
+        if inner is not None and not inner.named:
             found: tuple[Any, Any] | None = None
             if inner.op is MULTIPLY:
                 found = next(((d, y) for d, y in (inner.operands, inner.operands[::-1]) if _number(d)), None)
             elif inner.op is DIVIDE and _number(inner.operands[1]) and inner.operands[1] != 0:
                 found = 1 / float(inner.operands[1]), inner.operands[0]
-            if found is None or not isinstance(found[1], Name) or dtypes.get(found[1]) != line.dtype:
+            if found is None or not isinstance(found[1], Name) or program.uses.get(x) != 1 or (
+                    program.kinds[1].get(found[1]) != line.dtype):
                 continue
             product = _product(c, found[0], line.dtype)
             if product is not None:
-                return replace(line, operands=(product, found[1]))
+                return line.but(operands=(product, found[1]))
     return None
 
 
@@ -192,19 +194,19 @@ def _product(c: Any, d: Any, dtype: Any) -> float | None:
     return product if limits.tiny <= abs(product) <= limits.max else None
 
 
-def _less_one_hot(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
+def _less_one_hot(line: Line, made: dict[str, Line], program: Program) -> Any:
     """softmax − one-hot takes one from one entry of each row."""
     if line.op is not SUBTRACT or not isinstance(line.operands[1], Name):
         return None
     hot = made.get(line.operands[1])
     if hot is not None and hot.op.name == "one_hot" and hot.params["axis"] == 1 and hot.shape == line.shape and isinstance(
-            line.operands[0], Name) and shapes[line.operands[0]] == line.shape and len(line.shape) == 2 and (
-            dtypes.get(line.operands[0]) == line.dtype):
-        return replace(line, op=LESS_ONE, operands=(line.operands[0], hot.operands[0]), params={})
+            line.operands[0], Name) and program.kinds[0][line.operands[0]] == line.shape and len(line.shape) == 2 and (
+            program.kinds[1].get(line.operands[0]) == line.dtype):
+        return line.but(LESS_ONE, (line.operands[0], hot.operands[0]), {})
     return None
 
 
-def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dtypes: Any) -> Any:
+def _turned_twice(line: Line, made: dict[str, Line], program: Program) -> Any:
     """The transpose of a transpose."""
     if line.op is not shape_rules.transpose or not isinstance(line.operands[0], Name):
         return None
@@ -217,20 +219,23 @@ def _turned_twice(line: Line, made: dict[str, Line], shapes: Any, uses: Any, dty
     return inner.operands[0] if [first[i] for i in second] == list(range(len(first))) else None
 
 
-_SIMPLIFIED = frozenset({MULTIPLY, DIVIDE, ADD, SUBTRACT, shape_rules.transpose})  # what a rule begins with
-_RULES: tuple[Callable[..., Any], ...] = (_of_one, _signs, _factors, _less_one_hot, _turned_twice)
+_RULES: Mapping[Any, tuple[Callable[..., Any], ...]] = {  # by the function that a line calls; a sum may become a difference
+    MULTIPLY.forward: (_of_one, _factors), DIVIDE.forward: (_of_one,), ADD.forward: (_signs, _less_one_hot),
+    SUBTRACT.forward: (_signs, _less_one_hot), NEGATIVE.forward: (_signs,), shape_rules.transpose.forward: (_turned_twice,)}
 
 
 # ---------------------------------------------------------------- sums
 
+ADD_REDUCE = "add.reduce"
 LONGEST_SUM = {np.dtype(np.float32): 4096, np.dtype(np.float64): 65536}  # entries, so that BLAS loses no digits to NumPy
 
 
 def sums_as_products(program: Program) -> Program:
     """Σ x as x · (1, ..., 1), and Σ a ⊙ b as a · b: BLAS adds twice as fast as NumPy, in another order."""
-    shapes, dtypes = shapes_of(program), dtypes_of(program)
-    line_of = {line.name: line for line in program.lines}
-    uses = uses_of(program)
+    if ADD_REDUCE not in program.operations:
+        return program
+    shapes, dtypes = program.kinds
+    line_of, uses = program.line_of, program.uses
     taken = {*shapes, *(flat.name for flat in program.flats)}
     constants = dict(program.constants)
     ones: dict[Any, Name] = {}
@@ -253,7 +258,7 @@ def sums_as_products(program: Program) -> Program:
     lines: list[Line] = []
     absorbed: set[str] = set()  # products that only their sum was made of
     for line in program.lines:
-        x = line.operands[0] if line.op.name == "add.reduce" else None
+        x = line.operands[0] if line.op.name == ADD_REDUCE else None
         if not isinstance(x, Name) or np.dtype(line.dtype) not in LONGEST_SUM or dtypes[x] != line.dtype:
             lines.append(line)
             continue
@@ -277,7 +282,7 @@ def sums_as_products(program: Program) -> Program:
             lines.append(Line(tall, reshape, (x,), {"shape": flat_shape}, flat_shape, line.dtype, line.kind))
             factors = (tall, ones_of((n,), line.dtype)) if last else (ones_of((n,), line.dtype), tall)
             lines.append(Line(sums, matmul, factors, {}, (rest,), line.dtype, line.kind))
-            lines.append(replace(line, op=reshape, operands=(sums,), params={"shape": line.shape}))
+            lines.append(line.but(reshape, (sums,), {"shape": line.shape}))
             continue
         elif len(axis) == len(shape) and not keep and inner is not None and 1 < (n := math.prod(shape)) <= LONGEST_SUM[
                 np.dtype(line.dtype)]:
@@ -299,8 +304,10 @@ def sums_as_products(program: Program) -> Program:
         else:
             lines.append(line)
             continue
-        lines.append(replace(line, op=matmul, operands=operands, params={}))
-    lines = [line for line in lines if str(line.name) not in absorbed]
+        lines.append(line.but(matmul, operands, {}))
+    lines = [line for line in lines if line.name not in absorbed]
+    if not ones:
+        return with_lines(program, lines)
     return replace(with_lines(program, lines), constants=constants, derived=program.derived | {str(n) for n in ones.values()})
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..rules.indexing import getitem
 from ..rules.products import matmul
 from ..rules.shapes import transpose
-from .algebra import reworded, shapes_of, with_lines
+from .algebra import reworded, with_lines
 from .expand import ufunc_of
 from .places import FEWEST, PLACE
 from .program import Line, Name, Program
@@ -33,12 +33,20 @@ def batch_alike(program: Program) -> Program:
 
 
 def _batched_once(program: Program) -> Program:
+    similar: dict[Any, list[Line]] = {}
+    for line in program.lines:
+        if line.shape and (line.op is matmul or (not line.params and ufunc_of(line.op) is not None)):
+            similar.setdefault((line.op.name, line.shape), []).append(line)
+    if all(len(lines) < FEWEST for lines in similar.values()):
+        return program
     stacks = Stacks(program)
     groups: dict[Any, list[Line]] = {}
+    several = {line.name for lines in similar.values() if len(lines) >= FEWEST for line in lines} - stacks.placed
     for line in program.lines:
-        alike = (ufunc_of(line.op) is not None and not line.params) or (line.op is matmul and _is_vector_product(line, stacks))
-        if alike and line.shape and str(line.name) not in stacks.placed:
+        if line.name in several and (line.op is not matmul or _is_vector_product(line, stacks)):
             groups.setdefault(_kind(line, stacks), []).append(line)
+    if all(len(members) < FEWEST for members in groups.values()):
+        return program
     first_use = first_use_of(program)
     dropped: set[str] = set()
     by: dict[str, Any] = {}
@@ -149,7 +157,9 @@ def _base(x: str, stacks: Stacks) -> str:
 
 def whole_again(program: Program) -> Program:
     """What stacks all the entries of an array in order is that array."""
-    shapes, line_of = shapes_of(program), {str(line.name): line for line in program.lines}
+    if "stack" not in program.operations and PLACE.name not in program.operations:
+        return program
+    shapes, line_of = program.kinds[0], program.line_of
     by: dict[str, Any] = {}
     lines: list[Line] = []
     for line in program.lines:

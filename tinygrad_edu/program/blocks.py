@@ -7,6 +7,7 @@ numbers do not depend on how many threads there were.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from .program import Line, Name, Program
 Emitter = Any  # emit.Emitter, which imports this file
 LINE = 64  # bytes that the cache takes at once
 BITS = {"float32": "int32", "float64": "int64"}  # the integers as wide
+name_of_dtype = functools.cache(lambda dtype: np.dtype(dtype).name)  # which NumPy puts together anew each time
 
 
 # ---------------------------------------------------------------- at run time
@@ -77,7 +79,7 @@ def _view(memory: ndarray, shape: tuple[int, ...], dtype: Any) -> ndarray:
 
 def bits_of(e: Emitter, name: str) -> str:
     """Text for an array's bits as integers."""
-    integer = BITS[e.dtypes[name].name]
+    integer = BITS[name_of_dtype(e.dtypes[name])]
     if name not in e.static:
         return f"{name}.view({e._function(integer, f'np.{integer}')})"
     if name not in e.bits:
@@ -90,7 +92,7 @@ def chosen(e: Emitter, line: Line) -> tuple[Any, Any, Any] | None:
     """(condition, a, b) of a choice that can be made by bits: times one or zero, or through an exclusive or."""
     c, a, b = (line.operands[1], line.operands[0], 0.0) if line.op is GATE else line.operands
     dtype = np.dtype(line.dtype)
-    if dtype.name not in BITS or not isinstance(c, Name) or e.dtypes[c] != np.bool_:
+    if name_of_dtype(dtype) not in BITS or not isinstance(c, Name) or e.dtypes[c] != np.bool_:
         return None
     for x in (a, b):
         if isinstance(x, Name):
@@ -117,11 +119,11 @@ def choice(e: Emitter, line: Line, found: tuple[Any, Any, Any], bits: Any, text:
 
 
 def _number_bits(x: Any, line: Line) -> int:
-    return int(np.array(x, line.dtype).view(BITS[np.dtype(line.dtype).name]))
+    return int(np.array(x, line.dtype).view(BITS[name_of_dtype(line.dtype)]))
 
 
 def _held_bits(e: Emitter, x: Any, line: Line) -> str:
-    key = (str(_number_bits(x, line)), BITS[np.dtype(line.dtype).name])
+    key = (str(_number_bits(x, line)), BITS[name_of_dtype(line.dtype)])
     if key not in e.numbers:
         e.numbers[key] = fresh(e, f"n{len(e.numbers) + 1}")
     return str(e.numbers[key])
@@ -233,7 +235,7 @@ class _Block:
             if not is_entrywise(made) and crosses(made, self.region.shape, self.region.split):
                 shape = self._rest(made)
                 array = fresh(e, f"{formal}_of_blocks")
-                e.prologue.append(f"{array} = np.empty({(self.count, *shape)!r}, {e._np(np.dtype(made.dtype).name)})")
+                e.prologue.append(f"{array} = np.empty({(self.count, *shape)!r}, {e._np(name_of_dtype(made.dtype))})")
                 e.extra += self.count * math.prod(shape) * np.dtype(made.dtype).itemsize
                 self.name[formal] = fresh(e, f"{formal}_block")
                 self.partial.append((self.name[formal], array, str(formal)))
@@ -244,7 +246,7 @@ class _Block:
             place = e._place(part, self.i, dying)
             moved = [x for x in dying if x in held and x not in e.slot]  # the operand whose memory it is now
             if place is None:
-                e.body.append(f"{part.name} = aligned({_tuple(made.shape)}, {e._np(np.dtype(made.dtype).name)})")
+                e.body.append(f"{part.name} = aligned({_tuple(made.shape)}, {e._np(name_of_dtype(made.dtype))})")
             else:
                 e.static.add(place)
                 taken.update(moved)
@@ -344,7 +346,7 @@ class _Block:
                 else:
                     at[name] = self._slot(free, math.prod(self._row(made)) * np.dtype(made.dtype).itemsize)
                 self.name[name] = name
-                self.scratch.append((name, at[name], self._row(made), np.dtype(made.dtype).name))
+                self.scratch.append((name, at[name], self._row(made), name_of_dtype(made.dtype)))
             self._line(made)
             if name in at and name not in self.last:
                 free.append(at.pop(name))

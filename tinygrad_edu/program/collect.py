@@ -5,43 +5,44 @@ A training step with weight decay is of this form, with s the learning rate time
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from .algebra import ADD, MULTIPLY, SUBTRACT, dtypes_of, shapes_of, uses_of, with_lines
+from .algebra import ADD, MULTIPLY, SUBTRACT, dtypes_of, shapes_of, with_lines
 from .program import Line, Name, Program
 
 
 def collect(program: Program) -> Program:
     """Collect what multiplies the same array in a sum, where that saves arithmetic on arrays."""
+    made = program.line_of
+    if not any((line.op is ADD or line.op is SUBTRACT) and line.shape and len(line.uses()) == 2 and any(
+            x in made and made[x].op in (MULTIPLY, ADD) for x in line.operands) for line in program.lines):
+        return program
     return _Collecting(program).program()
 
 
 class _Collecting:
     def __init__(self, program: Program) -> None:
         self.before = program
-        self.shapes, self.dtypes, self.uses = shapes_of(program), dtypes_of(program), uses_of(program)
-        for flat in program.flats:
-            self.shapes[flat.name] = (sum(math.prod(self.shapes[m]) for m in flat.members),)
-            self.dtypes[flat.name] = flat.dtype
-        for update in program.updates:
-            self.uses[update.value] = self.uses.get(update.value, 0) + 1
-        self.line_of = {str(line.name): line for line in program.lines}
-        self.index = {str(line.name): i for i, line in enumerate(program.lines)}
-        self.taken = {*self.shapes, *(flat.name for flat in program.flats)}
+        self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
+        self.uses, self.line_of = program.uses, program.line_of
+        self.taken = {*self.shapes}
         self.gone: set[str] = set()
 
     def program(self) -> Program:
         lines: list[Line] = []
         for line in self.before.lines:
-            lines += self._collected(line) or [line]
+            new = self._collected(line) if line.op is ADD or line.op is SUBTRACT else None
+            if new is None:
+                lines.append(line)
+            else:
+                lines += new
         if not self.gone:
             return self.before
         return with_lines(self.before, [line for line in lines if line.name not in self.gone])
 
     def _collected(self, line: Line) -> list[Line] | None:
         """The lines that take one sum's place; None where nothing is collected."""
-        if line.op not in (ADD, SUBTRACT) or not line.shape or not all(isinstance(x, Name) for x in line.operands):
+        if not line.shape or not all(isinstance(x, Name) for x in line.operands):
             return None
         x, y = line.operands
         found = self._apart(x, y)

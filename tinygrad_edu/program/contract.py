@@ -13,6 +13,7 @@ from ..rules.shapes import reshape, transpose
 from .algebra import ADD, DIVIDE, LONGEST_SUM, MULTIPLY, NEGATIVE, dtypes_of, shapes_of, with_lines
 from .program import Line, Name, Program, names_in
 
+_FORWARDS = frozenset({NEGATIVE.forward, ADD.forward, MULTIPLY.forward, DIVIDE.forward})  # what is taken out of a sum
 LEAST = 64  # multiplications in a product of a batch: below, calling BLAS costs more than the sum
 
 
@@ -23,10 +24,17 @@ def contract(program: Program) -> Program:
     is spread along another, is a product of matrices, for each entry of the axes that both keep. Sums are rounded in another
     order.
     """
+    made = program.line_of
+    if not any(made[x].op.forward in _FORWARDS for line in program.lines if line.op.name == "add.reduce"
+               for x in line.uses() if x in made):
+        return program
     work = _Work(program)
     lines: list[Line] = []
     for line in program.lines:
-        lines += work.sum(line) if line.op.name == "add.reduce" else [line]
+        if line.op.name == "add.reduce":
+            lines += work.sum(line)
+        else:
+            lines.append(line)
     return with_lines(program, lines)
 
 
@@ -42,8 +50,8 @@ class _Factor:
 class _Work:
     def __init__(self, program: Program) -> None:
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
-        self.for_sums = _only_for_sums(program)
-        self.line_of = {str(line.name): line for line in program.lines}
+        self.not_for_sums = _not_for_sums(program)
+        self.line_of = program.line_of
         self.taken = {*self.shapes}
         self.lines: list[Line] = []
 
@@ -90,7 +98,7 @@ class _Work:
 
     def _only(self, x: Any) -> Line | None:
         """The line that makes x, if only sums read it in the end."""
-        line = self.line_of.get(str(x)) if isinstance(x, Name) and str(x) in self.for_sums else None
+        line = self.line_of.get(x) if isinstance(x, Name) and x not in self.not_for_sums else None
         return line if line is not None and line.dtype == self.of.dtype else None
 
     def _factor(self, x: Any, whole: tuple[int, ...], axes: tuple[int, ...], keep: bool) -> tuple[Any, _Factor] | None:
@@ -171,15 +179,18 @@ class _Work:
         return x  # type: ignore[no-any-return]
 
 
-def _only_for_sums(program: Program) -> set[str]:
-    """The values that nothing reads but sums, and products and signs that nothing reads but sums."""
-    otherwise = {str(name) for out in program.outputs.values() for name in names_in(out)}
+def _not_for_sums(program: Program) -> set[str]:
+    """The values that something reads but sums, and products and signs that nothing reads but sums."""
+    found = {str(name) for out in program.outputs.values() for name in names_in(out)}
     for line in reversed(program.lines):
-        passed_on = line.op in (MULTIPLY, DIVIDE) or line.op.forward is NEGATIVE.forward or (
-            line.op is ADD and line.operands[0] == line.operands[1])
-        if line.op.name != "add.reduce" and not (passed_on and str(line.name) not in otherwise):
-            otherwise |= {str(name) for name in line.uses()}
-    return {str(line.name) for line in program.lines} - otherwise
+        op = line.op
+        if op.name == "add.reduce":
+            continue
+        passed_on = op is MULTIPLY or op is DIVIDE or op.forward is NEGATIVE.forward or (
+            op is ADD and line.operands[0] == line.operands[1])
+        if not passed_on or line.name in found:
+            found.update(line.uses())
+    return found
 
 
 __all__ = ["contract"]

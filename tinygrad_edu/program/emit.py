@@ -6,7 +6,6 @@ what is returned is made anew on every call, so that nobody holds the function's
 
 from __future__ import annotations
 
-import functools
 import keyword
 import math
 import re
@@ -18,9 +17,9 @@ import numpy as np
 from numpy import ndarray
 
 from ..rules import TABLE
-from .algebra import dtypes_of, shapes_of, uses_of
+from .algebra import dtypes_of, shapes_of
 from .big_products import OneThreadEach, SplitProduct, worth_splitting
-from .blocks import aligned, in_blocks, inner_lines, write_region
+from .blocks import aligned, in_blocks, inner_lines, name_of_dtype, write_region
 from .donate import FLAT
 from .expand import ufunc_of
 from .fuse import BLOCKED, PART
@@ -57,7 +56,7 @@ class Emitter(Lifetimes):
         self.program = program = updates_last(program)
         self.plan_memory, self.copy, self.threads = plan_memory, copy, threads
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
-        self.line_of: dict[str, Line] = {line.name: line for line in program.lines}
+        self.line_of = program.line_of
         self.held: dict[str, Any] = {str(name): value for name, value in program.constants.items()}
         self.functions: dict[str, str] = {}  # what the step calls, by the name it has there
         self.prologue: list[str] = []
@@ -69,11 +68,8 @@ class Emitter(Lifetimes):
         self.results = {name for out in program.outputs.values() for name in names_in(out)}
         self.flat_of = {str(name): flat for flat in program.flats for name in flat.members}
         self.owned = {*self.flat_of, *[str(u.target) for u in program.updates]} & {str(x.name) for x in program.inputs}
-        for flat in program.flats:
-            self.shapes[flat.name] = (sum(math.prod(self.shapes[m]) for m in flat.members),)
-            self.dtypes[flat.name] = np.dtype(flat.dtype)
         self.taken |= {str(flat.name) for flat in program.flats} | {f"{name}_given" for name in self.owned}
-        self.uses = uses_of(program)
+        self.uses = program.uses
         self.split = worth_splitting([(self.shapes[a], self.shapes[b], line.dtype) for line in program.lines
                                       if line.op.name == "matmul" for a, b in [line.operands]
                                       if isinstance(a, Name) and isinstance(b, Name)], threads)
@@ -108,8 +104,7 @@ class Emitter(Lifetimes):
             return name
         if not self.plan_memory or name in self.returned_roots or not line.shape:
             return None
-        size = math.prod(line.shape) * np.dtype(line.dtype).itemsize
-        if not size:
+        if not math.prod(line.shape) * self.dtypes[name].itemsize:
             return None
         for other in dying:  # its own operand's memory, entry over entry
             if self.shapes[other] == line.shape and self.dtypes[other] == line.dtype and self.root[other] in self.slot:
@@ -125,7 +120,7 @@ class Emitter(Lifetimes):
     def _slot_for(self, line: Line) -> str:
         """Planned memory of its own for a result."""
         name = str(line.name)
-        size = math.prod(line.shape) * np.dtype(line.dtype).itemsize
+        size = math.prod(line.shape) * self.dtypes[name].itemsize
         most = max(4 * size, 4096)
         fitting = [(self.slot_size[k], -where) for where, k in enumerate(self.free) if size <= self.slot_size[k] <= most]
         if fitting:
@@ -175,7 +170,7 @@ class Emitter(Lifetimes):
         self._own_inputs()
         unplanned = 0
         for i, line in enumerate(self.program.lines):
-            unplanned += math.prod(line.shape) * np.dtype(line.dtype).itemsize if line.shape else 0
+            unplanned += math.prod(line.shape) * self.dtypes[line.name].itemsize if line.shape else 0
             self.at = i
             self._write(line, i)
             self._release(i)
@@ -190,7 +185,7 @@ class Emitter(Lifetimes):
         """Inputs that are updated in place live here; what is given in their stead is copied in."""
         for flat in self.program.flats:
             self.prologue.append(f"{flat.name} = aligned({shape_text(self.shapes[flat.name])}, "
-                                 f"{self._np(np.dtype(flat.dtype).name)})")
+                                 f"{self._np(name_of_dtype(flat.dtype))})")
             self.static.add(str(flat.name))
             start = 0
             for name in flat.members:
@@ -199,7 +194,7 @@ class Emitter(Lifetimes):
                 start += size
         for x in self.program.inputs:
             if x.name in self.owned and x.name not in self.flat_of:
-                self.prologue.append(f"{x.name} = aligned({shape_text(x.shape)}, {self._np(np.dtype(x.dtype).name)})")
+                self.prologue.append(f"{x.name} = aligned({shape_text(x.shape)}, {self._np(name_of_dtype(x.dtype))})")
             if x.name in self.owned:
                 self.static.add(str(x.name))
         own = [str(x.name) for x in self.program.inputs if x.name in self.owned]
@@ -213,7 +208,7 @@ class Emitter(Lifetimes):
                           f"    {take_in}(({', '.join(own)}), ({', '.join(f'{x}_given' for x in own)}))"]
         for line in self.program.lines:
             if line.op is FLAT:
-                self.prologue.append(f"{line.name} = aligned({shape_text(line.shape)}, {self._np(np.dtype(line.dtype).name)})")
+                self.prologue.append(f"{line.name} = aligned({shape_text(line.shape)}, {self._np(name_of_dtype(line.dtype))})")
                 self.static.add(str(line.name))
 
     def _others_apart(self, own: Sequence[str]) -> None:
@@ -247,7 +242,7 @@ class Emitter(Lifetimes):
             root = self.root[out]
             spread = out in self.line_of and self.line_of[out].op.name == "broadcast_to"
             elsewhere = root != out or out in self.lies_in or spread or out in self.returned
-            if elsewhere or out in self.program.constants or any(out == x.name for x in self.program.inputs):
+            if elsewhere or out in self.program.constants or out not in self.line_of:
                 return f"{out}.copy()" if self.shapes[out] and self.copy else str(out)
             self.returned.add(str(out))
             return f"{out}.copy()" if out in self.static and self.copy else str(out)
@@ -286,6 +281,8 @@ class Emitter(Lifetimes):
 
     def _function(self, wanted: str, what: str) -> str:
         """A local name for something the step calls."""
+        if self.functions.get(wanted) == what:
+            return wanted
         name, k = wanted, 2
         while (name in self.taken or keyword.iskeyword(name)) and self.functions.get(name) != what:
             name, k = f"{wanted}_{k}", k + 1
@@ -394,7 +391,7 @@ class Emitter(Lifetimes):
         view = self._view(line)
         if view is not None:
             source = line.operands[0]
-            if source in self.static and not any(n not in self.static for n in line.uses()) and not (
+            if self.static.issuperset(line.uses()) and not (
                     line.op.name == "reshape" and self._has_gaps(str(source))):
                 self.prologue.append(f"{name} = {view}")
                 self.static.add(name)
@@ -500,8 +497,6 @@ def _covers(line: Line) -> bool:
         filled[index] = True
     return bool(filled.all())
 
-
-name_of_dtype = functools.cache(lambda dtype: np.dtype(dtype).name)  # which NumPy puts together anew each time
 
 MANY_NAMES = 800
 _ASSIGNED = re.compile(r"    (?:def )?([^\W\d]\w*)(?: = |\()")

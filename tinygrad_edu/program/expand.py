@@ -289,43 +289,45 @@ EXPANSIONS: Mapping[str, Callable[..., Any]] = {
 
 def expand(program: Program) -> Program:
     """Write composite operations out, as far as the table goes."""
-    taken = {*(x.name for x in program.inputs), *program.constants, *(line.name for line in program.lines)}
+    if program.operations.isdisjoint(EXPANSIONS):
+        return program
+    shapes, dtypes = program.kinds
     count = 0
 
     def fresh(letter: str) -> Name:
         nonlocal count
         while True:
             count += 1
-            if f"e{count}" not in taken:
-                return Name(f"e{count}")
+            name = Name(f"e{count}")
+            if name not in shapes:
+                return name
 
-    shape_of: dict[str, tuple[tuple[int, ...], Any]] = {x.name: (x.shape, x.dtype) for x in program.inputs}
-    shape_of |= {name: (value.shape, value.dtype) for name, value in program.constants.items()}
     lines: list[Line] = []
     by: dict[str, Any] = {}
     for line in program.lines:
-        line = reworded(line, by)
-        made = _expanded(line, shape_of, fresh) if line.op.name in EXPANSIONS else None
+        if by:
+            line = reworded(line, by)
+        made = _expanded(line, shapes, dtypes, fresh) if line.op.name in EXPANSIONS else None
         if made is None:
             lines.append(line)
         elif isinstance(made, Name):
             by[line.name] = made
-            continue
         else:
             lines += made
-        shape_of[line.name] = (line.shape, line.dtype)
-    quiet = program.quiet or any(line.op.name in ("sigmoid", "silu") for line in program.lines)
+    quiet = program.quiet or "sigmoid" in program.operations or "silu" in program.operations
     return replace(program, lines=tuple(lines), outputs={k: renamed(v, by) for k, v in program.outputs.items()}, quiet=quiet)
 
 
-def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Name]) -> list[Line] | Name | None:
+def _expanded(line: Line, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, Any],
+              fresh: Callable[[str], Name]) -> list[Line] | Name | None:
     writer = Writer(line, fresh)
 
     def symbol(x: Any) -> Any:
-        return Symbol(x, shape_of[x][0], shape_of[x][1], writer) if isinstance(x, Name) else x
+        return Symbol(x, shapes[x], dtypes[x], writer) if isinstance(x, Name) else x
 
     operands = [symbol(x) for x in line.operands]
-    if not any(isinstance(x, Symbol) for x in operands) or any(x.size == 0 for x in operands if isinstance(x, Symbol)):
+    symbols = [x for x in operands if type(x) is Symbol]
+    if not symbols or any(0 in x.shape for x in symbols):
         return None
     out = EXPANSIONS[line.op.name](*operands, **{k: symbol(v) for k, v in line.params.items()})
     if out is NotImplemented or not isinstance(out, Symbol) or out.shape != line.shape or out.dtype != line.dtype:
@@ -334,7 +336,7 @@ def _expanded(line: Line, shape_of: Mapping[str, Any], fresh: Callable[[str], Na
         return out.name
     last = writer.lines[-1]
     assert last.name == out.name
-    return [*writer.lines[:-1], replace(last, name=line.name, named=line.named)]
+    return [*writer.lines[:-1], last.but(name=line.name, named=line.named)]
 
 
 __all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "LOG_OF_TOTAL", "PICK", "expand", "largest_exponent", "near_one",

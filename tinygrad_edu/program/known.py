@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..rules.indexing import getitem
-from .algebra import MULTIPLY, uses_of, with_lines
+from .algebra import MULTIPLY, with_lines
 from .expand import ufunc_of
 from .places import ADD_AT, PLACE, Namer, order_of
 from .program import Line, Name, Program
@@ -22,9 +22,9 @@ FAR = 30  # lines between what is known early and where it is used, for a regrou
 
 def known_first(program: Program) -> Program:
     """(late · a) · b as late · (a · b), where a and b are known long before: what does not wait can be done together."""
-    uses = uses_of(program)
-    position = {str(line.name): i for i, line in enumerate(program.lines)}
-    line_of = {str(line.name): line for line in program.lines}
+    if len(program.lines) <= FAR or MULTIPLY.name not in program.operations:
+        return program
+    uses, position, line_of = program.uses, program.position, program.line_of
     fresh = Namer(program)
     lines: list[Line] = []
     changed = False
@@ -34,7 +34,7 @@ def known_first(program: Program) -> Program:
             late, a, b = made
             name = fresh("known")
             lines.append(Line(name, MULTIPLY, (a, b), {}, line.shape, line.dtype, line.kind))
-            line = replace(line, operands=(late, name))
+            line = line.but(operands=(late, name))
             changed = True
         lines.append(line)
     return with_lines(program, lines) if changed else program
@@ -78,9 +78,9 @@ def place_products(program: Program) -> Program:
     A part late · k takes its piece of w into the factor k, which is known long before. What lies outside the parts is 0,
     also where w is not finite.
     """
-    uses = uses_of(program)
-    position = {str(line.name): i for i, line in enumerate(program.lines)}
-    line_of = {str(line.name): line for line in program.lines}
+    if PLACE.name not in program.operations:
+        return program
+    uses, position, line_of = program.uses, program.position, program.line_of
     fresh = Namer(program)
     done: dict[str, Line] = {}
     lines: list[Line] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -46,28 +46,26 @@ class Lifetimes:
         self.contiguous = {str(x.name): str(x.name) in self.owned for x in self.program.inputs}
         self.contiguous |= {str(name): bool(value.flags.c_contiguous) for name, value in self.program.constants.items()}
         for line in self.program.lines:
-            name = str(line.name)
-            source = line.operands[0] if line.operands and isinstance(line.operands[0], Name) else None
-            viewed = source is not None and self._is_view(line)
-            self.root[name] = self.root[source] if viewed and source is not None else name
+            name = line.name
+            viewed = line.op.name in _RENAMED and isinstance(line.operands[0], Name) and self._is_view(line)
+            self.root[name] = self.root[line.operands[0]] if viewed else name
             self.contiguous[name] = not viewed or (line.op.name == "reshape")
-            self._lies_in(line)
+            found = self._may_lie_in(line)
+            if len(found) > 1:
+                self.lies_in[name] = found
 
-    def _lies_in(self, line: Line) -> None:
-        """Note all memory that a value may be a view of: a reshape makes a copy or a view, a user's function anything."""
-        found = {self.root[str(line.name)]}
-        source = line.operands[0] if line.operands else None
-        if line.op.name in ("reshape", "getitem") and isinstance(source, Name) and line.shape:
-            found |= self.lies_in.get(source, {self.root[source]})
-        elif found == {str(line.name)}:
-            if may_view(line):
-                for x in line.uses():
-                    if self.shapes[x]:
-                        found |= self.lies_in.get(x, {self.root[x]})
+    def _may_lie_in(self, line: Line) -> set[str]:
+        """All memory that a value may be a view of: a reshape makes a copy or a view, a user's function anything."""
+        root = self.root[line.name]
+        if root is line.name and not may_view(line):
+            return {root}
+        if line.op.name in ("reshape", "getitem") and isinstance(line.operands[0], Name) and line.shape:
+            sources: Sequence[Name] = line.operands[:1]
+        elif root is line.name:
+            sources = [x for x in line.uses() if self.shapes[x]]
         else:
-            found |= self.lies_in.get(source, found)  # type: ignore[arg-type]
-        if len(found) > 1 or found != {self.root[str(line.name)]}:
-            self.lies_in[str(line.name)] = found
+            return {root, *self.lies_in.get(line.operands[0], ())}
+        return {root}.union(*[self.lies_in.get(x) or (self.root[x],) for x in sources])
 
     def _read(self, name: str, i: int, last: dict[str, int]) -> None:
         """A value is read at line i, and with it whatever memory it lies in."""
@@ -90,14 +88,18 @@ class Lifetimes:
         self.last: dict[str, int] = {}
         for i, line in enumerate(self.program.lines):
             for name in line.uses():
-                self._read(name, i, self.last)
+                if name in self.lies_in:
+                    self._read(name, i, self.last)
+                else:
+                    self.last[self.root[name]] = i
+        read_by_lines = self.last.copy()
         end = len(self.program.lines)
         for name in self.results:
             self._read(name, end, self.last)
         for update in self.program.updates:
             self._read(update.value, end, self.last)
         self.returned_roots = {self.root[name] for name in self.results} if self.copy else set()
-        self._updates_in_place()
+        self._updates_in_place(read_by_lines)
         self.preplaced: dict[str, tuple[str, int]] = {}  # value -> (flat memory, where in it)
         for line in self.program.lines:
             if line.op is FLAT or (line.op is PLACE and str(line.name) not in self.returned_roots):
@@ -142,18 +144,16 @@ class Lifetimes:
                     or self.line_of[x].op is ADD_AT or (self.line_of[x].op is PLACE and line.op is PLACE))
         return type(line.params["indices"][k]) is int
 
-    def _updates_in_place(self) -> None:
+    def _updates_in_place(self, reads: dict[str, int]) -> None:
         """Which new values can be written over the old ones by the very line that makes them."""
-        reads: dict[str, int] = {}
-        index = {str(line.name): i for i, line in enumerate(self.program.lines)}
-        for i, line in enumerate(self.program.lines):
-            for name in line.uses():
-                self._read(name, i, reads)
+        self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
+        self.moved: list[Any] = []  # the updates that take a copy at the end
+        if not self.program.updates:
+            return
+        index = self.program.position.copy()
         settled = max((i for i, line in enumerate(self.program.lines) if may_fail(line)), default=-1)
         for name in self.results - self.owned:  # old values that are returned
             self._read(name, len(self.program.lines), reads)
-        self.over: dict[str, str] = {}  # value -> the target whose memory it is written to
-        self.moved: list[Any] = []  # the updates that take a copy at the end
         for update in self.program.updates:
             value, target = str(update.value), str(update.target)
             made = self.line_of.get(value)
@@ -187,6 +187,7 @@ class Lifetimes:
             self.flat_of[target] is self.flat_of.get(str(u.target)) and str(u.target) != target for u in self.program.updates)
 
 
+_RENAMED = {"transpose", "identity", "getitem", "reshape", "broadcast_to"}  # results that may be another name of an operand's
 _NEVER_FAIL = {"matmul", "transpose", "reshape", "identity", "broadcast_to", "sum", "mean", "sum_to", "where", "concatenate",
                "stack", "squared_norm", "log_of_total"}
 
@@ -208,6 +209,8 @@ _VIEWS = {"eig_values", "eigh_values", "svd_values", "einsum", "flip", "getitem"
 def may_view(line: Line) -> bool:
     """Whether a call's result may share memory with an operand: of the engine's few do, of others nobody knows."""
     op = line.op
+    if op.name not in _VIEWS and TABLE.get(op.name) is op:
+        return False
     if not line.shape or ufunc_of(op) is not None or op.kind == "draw" or op.name.endswith(".reduce") or op is COPY:
         return False
     if TABLE.get(op.name) is op:
@@ -221,15 +224,13 @@ def updates_last(program: Program) -> Program:
     last = {str(u.value) for u in program.updates}
     if not last:
         return program
-    needed: dict[str, list[Line]] = {}
-    for line in program.lines:
-        for name in line.uses():
-            needed.setdefault(name, []).append(line)
     late: set[str] = set()
     for line in reversed(program.lines):
-        if line.name in last and all(user.name in late for user in needed.get(line.name, ())) and not any(
+        if line.name in last and all(user.name in late for user in program.readers.get(line.name, ())) and not any(
                 line.name in names_in(out) for out in program.outputs.values()):
             late.add(line.name)
+    if all(line.name in late for line in program.lines[len(program.lines) - len(late):]):
+        return program
     return replace(program, lines=(*[x for x in program.lines if x.name not in late],
                                    *[x for x in program.lines if x.name in late]))
 

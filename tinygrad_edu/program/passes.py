@@ -26,7 +26,8 @@ def fold_constants(program: Program) -> Program:
     by: dict[str, Any] = {}
     lines = []
     for line in program.lines:
-        line = reworded(line, by)
+        if by:
+            line = reworded(line, by)
         if line.shape == () and line.operands and not line.uses():
             value = evaluate(line.op, line.operands, line.params)
             by[line.name] = np.asarray(value)[()]
@@ -41,11 +42,12 @@ def share(program: Program) -> Program:
     seen: dict[Any, Name] = {}
     lines = []
     for line in program.lines:
-        line = reworded(line, by)
+        if by:
+            line = reworded(line, by)
         if line.meaning is None:
-            params = tuple(sorted([(k, _key(v)) for k, v in line.params.items()])) if line.params else ()
+            params = [(k, _key(v)) for k, v in line.params.items()] if line.params else ()
             operands = tuple([x if type(x) is Name else _key(x) for x in line.operands])
-            line.meaning = line.op, operands, params, np.dtype(line.dtype)
+            line.meaning = line.op, operands, tuple(params) if len(params) < 2 else tuple(sorted(params)), np.dtype(line.dtype)
         first = seen.setdefault(line.meaning, line.name)
         if first is not line.name and not line.named and line.op.kind != "draw":
             by[line.name] = first
@@ -55,8 +57,12 @@ def share(program: Program) -> Program:
 
 
 def _key(x: Any) -> Any:
-    if isinstance(x, Name):
+    if type(x) is Name or x is None:
         return x  # text has a key of another kind
+    if type(x) is int:
+        return int, x  # 1, 1.0 and True are equal
+    if type(x) is tuple and _INT.issuperset(map(type, x)):
+        return tuple, x
     if isinstance(x, (tuple, list)):
         return (type(x).__name__, *(_key(item) for item in x))
     if isinstance(x, slice):
@@ -68,6 +74,7 @@ def _key(x: Any) -> Any:
     return "object", id(x)  # repr() of an object may leave out what it differs in
 
 
+_INT = frozenset({int})
 _PLAIN = (int, float, complex, str, bytes, type(None), np.generic, np.dtype, type)
 
 
@@ -91,10 +98,13 @@ def drop_unused(program: Program) -> Program:
 
 def forward_names(program: Program) -> Program:
     """Read through lines that only repeat another value, unless a person named them."""
+    if identity.name not in program.operations:
+        return program
     by: dict[str, Any] = {}
     lines = []
     for line in program.lines:
-        line = reworded(line, by)
+        if by:
+            line = reworded(line, by)
         (same,) = line.operands if line.op is identity and len(line.operands) == 1 else (None,)
         if isinstance(same, Name) and not line.named:
             by[line.name] = same

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Primitive
-from .algebra import shapes_of
 from .program import Name, Program
 
 FEWEST = 3  # operations worth joining
@@ -34,16 +34,15 @@ COPY = Primitive("copy", np.array)
 
 class Namer:
     def __init__(self, program: Program) -> None:
-        self.taken = {*shapes_of(program), *(flat.name for flat in program.flats)}
+        self.taken: Collection[str] = program.kinds[0]
         self.count = 0
 
     def __call__(self, letter: str) -> Name:
         while True:
-            self.count += 1
-            name = f"{letter}{self.count}"
+            self.count += 1  # so that no name comes twice
+            name = Name(f"{letter}{self.count}")
             if name not in self.taken:
-                self.taken.add(name)
-                return Name(name)
+                return name
 
 
 def order_of(index: Any) -> tuple[int, ...]:

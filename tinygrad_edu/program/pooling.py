@@ -20,7 +20,7 @@ _MAXIMUM, _GREATER = "maximum", "greater"
 
 def pool_first(program: Program) -> Program:
     """Take maxima of windows before adding what is the same in a window, and before relu."""
-    if not any(line.op.name == "max_pool" for line in program.lines):
+    if "max_pool" not in program.operations:
         return program
     return _sums_of_shares(_before_adding(drop_unused(_before_relu(program))))
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ..rules.products import matmul
 from ..rules.shapes import reshape, transpose
 from ..tensor import Primitive
-from .algebra import ADD, dtypes_of, shapes_of, uses_of, with_lines
+from .algebra import ADD, with_lines
 from .expand import ADD_REDUCE
 from .places import COPY, FEWEST, Namer
 from .program import Line, Name, Program
@@ -23,12 +22,19 @@ from .stacks import Stacks, first_use_of, inserted
 
 def join_products(program: Program) -> Program:
     """A sum of products of matrices is one product of what lies side by side: Σ Aₜᵀ Gₜ = Aᵀ G."""
-    uses = uses_of(program)
+    if not program.operations.issuperset({ADD.name, matmul.name, transpose.name}):
+        return program
+    uses = program.uses
+    products = {line.name for line in program.lines if line.op is matmul}
+    sums = [(root, terms) for root, terms in sums_of(program, program.line_of, uses)
+            if len(products.intersection(terms)) >= FEWEST]
+    if not sums:
+        return program
     stacks = Stacks(program)
     first_use = first_use_of(program)
     dropped: set[str] = set()
     by: dict[str, Any] = {}
-    for root, terms in sums_of(program, stacks.line_of, uses):
+    for root, terms in sums:
         pairs = [(x, *_factors(x, stacks, uses)) for x in terms]
         pairs = [(x, a, g) for x, a, g in pairs if a is not None]
         kinds = {(stacks.shapes[a], stacks.shapes[g], stacks.dtypes[a], stacks.dtypes[g]) for _, a, g in pairs}
@@ -101,15 +107,20 @@ def _stacked_or_copied(names: Sequence[Any], stacks: Stacks) -> Any:
 
 def flat_products(program: Program) -> Program:
     """X W with X (t, m, k) and one W as a product of matrices; Σₜ Xₜᵀ Gₜ likewise."""
-    shapes, line_of, uses = shapes_of(program), {str(line.name): line for line in program.lines}, uses_of(program)
+    if matmul.name not in program.operations:
+        return program
+    shapes, line_of, uses = program.kinds[0], program.line_of, program.uses
     fresh = Namer(program)
     lines: list[Line] = []
     changed = False
     for line in program.lines:
         made = _flat_product(line, shapes, fresh) if line.op is matmul else (
             _flat_sum(line, shapes, line_of, uses, fresh) if line.op is ADD_REDUCE else None)
-        changed = changed or made is not None
-        lines += made if made is not None else [line]
+        if made is None:
+            lines.append(line)
+        else:
+            lines += made
+            changed = True
     return with_lines(program, lines) if changed else program
 
 
@@ -117,7 +128,7 @@ def _flat_product(line: Line, shapes: dict[str, tuple[int, ...]], fresh: Namer) 
     a, b = line.operands
     if not isinstance(a, Name) or not isinstance(b, Name) or len(shapes[a]) < 3 or len(shapes[b]) != 2:
         return None
-    rows, k = int(np.prod(shapes[a][:-1])), shapes[a][-1]
+    rows, k = math.prod(shapes[a][:-1]), shapes[a][-1]
     tall, product, m = fresh("tall"), fresh("product"), shapes[b][1]
     return [Line(tall, reshape, (a,), {"shape": (rows, k)}, (rows, k), line.dtype, line.kind),
             Line(product, matmul, (tall, b), {}, (rows, m), line.dtype, line.kind),
@@ -152,12 +163,13 @@ def _flat_sum(line: Line, shapes: dict[str, tuple[int, ...]], line_of: dict[str,
 
 def copied_weights(program: Program) -> Program:
     """A transposed factor of many products is written out once: BLAS takes rows without gaps faster."""
-    shapes = shapes_of(program)
-    line_of = {str(line.name): line for line in program.lines}
     count: dict[str, int] = {}
     for line in program.lines:
         if line.op is matmul and isinstance(line.operands[1], Name):
             count[line.operands[1]] = count.get(line.operands[1], 0) + 1
+    if not any(n > FEWEST for n in count.values()):
+        return program
+    shapes, line_of = program.kinds[0], program.line_of
     fresh = Namer(program)
     copies: dict[str, Name] = {}
     lines: list[Line] = []
@@ -169,7 +181,7 @@ def copied_weights(program: Program) -> Program:
                 if b not in copies:
                     copies[b] = fresh("rows")
                     lines.append(Line(copies[b], COPY, (b,), {}, shapes[b], turned.dtype, line.kind))
-                line = replace(line, operands=(line.operands[0], copies[b]))
+                line = line.but(operands=(line.operands[0], copies[b]))
         lines.append(line)
     return with_lines(program, lines) if copies else program
 
@@ -179,7 +191,9 @@ def copied_weights(program: Program) -> Program:
 
 def turn_products(program: Program) -> Program:
     """(A B)ᵀ is Bᵀ Aᵀ, and a sum likewise: no copy of a result, and as many rows as it has for BLAS's threads to divide."""
-    if not any(line.op is transpose for line in program.lines):
+    made = program.line_of
+    if not any(_is_turn(line) and line.operands[0] in made and made[line.operands[0]].op in (matmul, ADD)
+               for line in program.lines):
         return program
     return _Turning(program).program()
 
@@ -187,8 +201,8 @@ def turn_products(program: Program) -> Program:
 class _Turning:
     def __init__(self, program: Program) -> None:
         self.before = program
-        self.shapes, self.dtypes, self.uses = shapes_of(program), dtypes_of(program), uses_of(program)
-        self.line_of = {str(line.name): line for line in program.lines}
+        self.shapes, self.dtypes = program.kinds
+        self.uses, self.line_of = program.uses, program.line_of
         self.fresh = Namer(program)
         self.lines: list[Line] = []
 

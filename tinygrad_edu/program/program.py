@@ -27,6 +27,9 @@ class Name(str):
         return str(self)
 
 
+_ONLY_NAMES, _ONLY_INTS = frozenset({Name}), frozenset({int})  # the types in most tuples of operands, and of settings
+
+
 @dataclass(eq=False, slots=True)  # not frozen: three times as fast to make, and programs may have 100 000 of them
 class Line:
     """One operation: `name = op(operands, params)`. Not to be changed: `dataclasses.replace` makes another.
@@ -47,14 +50,21 @@ class Line:
     _uses: tuple[Name, ...] | None = field(default=None, init=False, repr=False)
     meaning: Any = field(default=None, init=False, repr=False)  # by which `passes.share` knows equal lines, once it asked
 
+    def but(self, op: Primitive | None = None, operands: tuple[Any, ...] | None = None,
+            params: dict[str, Any] | None = None, name: Name | None = None, named: bool | None = None) -> Line:
+        """Another line: this one with another operation, other operands, parameters or another name."""
+        return Line(name or self.name, op or self.op, self.operands if operands is None else operands,
+                    self.params if params is None else params, self.shape, self.dtype, self.kind,
+                    self.named if named is None else named)
+
     def uses(self) -> tuple[Name, ...]:
         """The names that are read, in the order they are written."""
         if self._uses is None:
-            found: list[Name] = []
-            for x in (*self.operands, *self.params.values()) if self.params else self.operands:
+            found = list(self.operands) if _ONLY_NAMES.issuperset(map(type, self.operands)) else [*names_in(self.operands)]
+            for x in self.params.values():
                 if type(x) is Name:
                     found.append(x)
-                elif type(x) is tuple or type(x) is list:
+                elif (type(x) is tuple and not _ONLY_INTS.issuperset(map(type, x))) or type(x) is list:
                     found += names_in(x)
             self._uses = tuple(found)
         return self._uses
@@ -78,6 +88,8 @@ def renamed(x: Any, names: Mapping[str, Any]) -> Any:
     """An operand or parameter with names replaced."""
     if isinstance(x, Name):
         return names.get(x, x)
+    if type(x) is tuple and _ONLY_INTS.issuperset(map(type, x)):
+        return x
     if type(x) in (tuple, list):
         return type(x)(renamed(item, names) for item in x)
     return x
@@ -85,7 +97,10 @@ def renamed(x: Any, names: Mapping[str, Any]) -> Any:
 
 def reworded(line: Line, by: Mapping[str, Any]) -> Line:
     """The line with names replaced."""
-    if not by or by.keys().isdisjoint(line.uses()):
+    for x in line.uses():
+        if x in by:
+            break
+    else:
         return line
     operands = tuple([by.get(x, x) if type(x) is Name else renamed(x, by) for x in line.operands])
     params = {k: renamed(v, by) for k, v in line.params.items()} if line.params else {}
@@ -222,9 +237,37 @@ class Program:
             shapes[name], dtypes[name] = np.shape(value), value.dtype
         for flat in self.flats:
             shapes[flat.name], dtypes[flat.name] = (sum(math.prod(shapes[m]) for m in flat.members),), np.dtype(flat.dtype)
-        shapes |= {line.name: tuple(line.shape) for line in self.lines}
-        dtypes |= {line.name: np.dtype(line.dtype) for line in self.lines}
+        for line in self.lines:
+            shapes[line.name], dtypes[line.name] = tuple(line.shape), np.dtype(line.dtype)
         return shapes, dtypes
+
+    @cached_property
+    def operations(self) -> frozenset[str]:
+        """The names of the operations: what is not among them no pass needs to look for."""
+        return frozenset([line.op.name for line in self.lines])
+
+    @cached_property
+    def line_of(self) -> dict[str, Line]:
+        """The line that makes a value, by the value's name. Not to be changed."""
+        return {line.name: line for line in self.lines}
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """The position of the line that makes a value. Not to be changed."""
+        return {line.name: i for i, line in enumerate(self.lines)}
+
+    @cached_property
+    def readers(self) -> dict[str, list[Line]]:
+        """The lines that read a value, in order, each once. Not to be changed."""
+        found: dict[str, list[Line]] = {}
+        for line in self.lines:
+            uses = line.uses()
+            for name in uses if len(uses) < 2 else dict.fromkeys(uses):
+                if name in found:
+                    found[name].append(line)
+                else:
+                    found[name] = [line]
+        return found
 
     @cached_property
     def uses(self) -> dict[str, int]:

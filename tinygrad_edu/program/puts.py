@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..rules.indexing import is_basic
-from .algebra import ADD, shapes_of, uses_of, with_lines
+from .algebra import ADD, with_lines
 from .places import ADD_AT, PLACE, Namer, order_of
 from .program import Line, Name, Program, names_in
 
@@ -43,8 +43,9 @@ def sums_of(program: Program, line_of: dict[str, Line], uses: dict[str, int]) ->
 
 def gather_puts(program: Program) -> Program:
     """A sum of arrays that are zero but for a slice: every part is written, or added, into its slice of one array."""
-    uses = uses_of(program)
-    shapes, line_of = shapes_of(program), {str(line.name): line for line in program.lines}
+    if "put" not in program.operations:
+        return program
+    shapes, uses, line_of = program.kinds[0], program.uses, program.line_of
     replaced: dict[str, list[Line]] = {}
     fresh = Namer(program)
     for root, terms in sums_of(program, line_of, uses):

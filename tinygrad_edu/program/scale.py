@@ -9,13 +9,14 @@ and half precision, whose range is short, is left alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Primitive
-from .algebra import DIVIDE, MULTIPLY, NEGATIVE, dtypes_of, reworded, shapes_of, with_lines
+from .algebra import DIVIDE, MULTIPLY, NEGATIVE, reworded, with_lines
 from .donate import FLAT
 from .program import Line, Name, Program, names_in
 
@@ -36,11 +37,10 @@ def _linear_in(line: Line, name: str, shapes: dict[str, tuple[int, ...]]) -> boo
         return True
     if line.op is FLAT or line.op is NEGATIVE or op in ("add", "subtract", "concatenate", "stack"):
         return True  # in all operands together
-    count = sum(x == name for x in line.operands if isinstance(x, Name))
     if op in ("matmul", "multiply"):
-        return count == 1
+        return line.uses().count(name) == 1
     if op == "gate" or line.op is DIVIDE:
-        return line.operands[0] == name and count == 1
+        return line.operands[0] == name and line.uses().count(name) == 1
     return False
 
 
@@ -49,54 +49,52 @@ _TOGETHER = {"add", "subtract", "concatenate", "stack", "flat"}
 
 def scale_early(program: Program) -> Program:
     """Multiply by a number where an array is multiplied by a number anyway, instead of everything made of that array."""
-    shapes, dtypes = shapes_of(program), dtypes_of(program)
-    users: dict[str, list[Line]] = {}
-    for line in program.lines:
-        for used in dict.fromkeys(line.uses()):
-            users.setdefault(used, []).append(line)
+    shapes, dtypes = program.kinds
+    products = [line for line in program.lines if line.op is MULTIPLY]
+    scalings = {line.name: _factor(line, shapes) for line in products if line.shape}
+    scalings = {name: factor for name, factor in scalings.items() if isinstance(factor, Name)}
+    if not scalings or not any(_number_times(line) for line in products):
+        return program
+    users = program.readers
     fixed = {str(name) for out in program.outputs.values() for name in names_in(out)}
     fixed |= {str(u.value) for u in program.updates}
-    position = {str(line.name): i for i, line in enumerate(program.lines)}
+    position = program.position
     demand: dict[str, Any] = {}  # value -> the scalar that everything made of it is multiplied by
     for line in reversed(program.lines):
-        name = str(line.name)
-        found = _demanded(users.get(name, ()), name, demand, shapes, dtypes) if name not in fixed and line.shape else None
-        if found is not None:
-            demand[name] = found
+        if line.shape and line.name in users and line.name not in fixed:
+            found = _demanded(users[line.name], line.name, demand, scalings, shapes, dtypes)
+            if found is not None:
+                demand[line.name] = found
     for factor in dict.fromkeys(demand.values()):
         roots = {name for name, s in demand.items() if s == factor and _number_times(program.lines[position[name]])}
         if factor in position:  # it must be known where it is needed
             roots = {name for name in roots if position[factor] < position[name]}
         roots = {name for name in roots if dtypes.get(factor) == dtypes[name] and dtypes[name] in RANGES}
-        scalings = _carried(program, roots, demand, shapes, factor) if roots else None
-        if scalings is not None:
-            return _rewritten(program, factor, roots, scalings, shapes)
+        carried = _carried(program, roots, demand, scalings, shapes, factor) if roots else None
+        if carried is not None:
+            return _rewritten(program, factor, roots, carried, shapes)
     return program
 
 
-def _carried(program: Program, roots: set[str], demand: dict[str, Any], shapes: dict[str, tuple[int, ...]],
-             factor: Any) -> set[str] | None:
+def _carried(program: Program, roots: set[str], demand: dict[str, Any], scalings: dict[Name, Any],
+             shapes: dict[str, tuple[int, ...]], factor: Any) -> set[str] | None:
     """The scalings that are not needed if the roots are scaled; None where too much would be scaled, or twice."""
-    scaled, scalings = set(roots), set()
+    scaled, found = {*roots}, set[str]()
     for line in program.lines:
-        name = str(line.name)
-        carrying = [x for x in line.operands if isinstance(x, Name) and x in scaled]
-        if not carrying or name in roots:
-            if carrying:
-                return None
+        carrying = [x for x in line.operands if type(x) is Name and x in scaled]
+        if not carrying:
             continue
-        if _is_scale(line, shapes) and _factor(line, shapes) == factor and carrying == [_scaled(line, shapes)]:
-            scalings.add(name)
+        name = line.name
+        if name in roots:
+            return None
+        if scalings.get(name) == factor and carrying == [_scaled(line, shapes)]:
+            found.add(name)
             continue
         whole = len(carrying) == len(line.operands) if line.op.name in _TOGETHER else len(carrying) == 1
         if not whole or demand.get(name) != factor or not _linear_in(line, carrying[0], shapes):
             return None
         scaled.add(name)
-    return scalings
-
-
-def _is_scale(line: Line, shapes: dict[str, tuple[int, ...]]) -> bool:
-    return line.op is MULTIPLY and bool(line.shape) and _factor(line, shapes) is not None
+    return found
 
 
 def _factor(line: Line, shapes: dict[str, tuple[int, ...]]) -> Any:
@@ -114,17 +112,18 @@ def _scaled(line: Line, shapes: dict[str, tuple[int, ...]]) -> Any:
     return b if _is_scalar(a, shapes) else a
 
 
-def _demanded(using: Any, name: str, demand: dict[str, Any], shapes: dict[str, tuple[int, ...]], dtypes: dict[str, Any]) -> Any:
+def _demanded(using: Sequence[Line], name: Name, demand: dict[str, Any], scalings: dict[Name, Any],
+              shapes: dict[str, tuple[int, ...]], dtypes: dict[str, Any]) -> Any:
     """The one scalar that all uses of a value multiply it by, or None."""
     found = None
     for user in using:
-        if dtypes[str(user.name)] != dtypes[name]:  # float32 times a number of float64 is float64
-            return None
-        if _is_scale(user, shapes) and _scaled(user, shapes) == name and isinstance(_factor(user, shapes), Name):
-            wanted = _factor(user, shapes)
-        elif _linear_in(user, name, shapes) and str(user.name) in demand and not _number_times(user):
-            wanted = demand[str(user.name)]
+        if user.name in scalings and _scaled(user, shapes) == name:
+            wanted = scalings[user.name]
+        elif user.name in demand and _linear_in(user, name, shapes) and not _number_times(user):
+            wanted = demand[user.name]
         else:
+            return None
+        if dtypes[user.name] != dtypes[name]:  # float32 times a number of float64 is float64
             return None
         if found is not None and wanted != found:
             return None
@@ -139,7 +138,7 @@ def _number_times(line: Line) -> bool:
 
 def _rewritten(program: Program, factor: Any, roots: set[str], scalings: set[str],
                shapes: dict[str, tuple[int, ...]]) -> Program:
-    taken, dtypes = {*shapes, *(flat.name for flat in program.flats)}, dtypes_of(program)
+    taken, dtypes = {*shapes}, program.kinds[1]
     lines: list[Line] = []
     by: dict[str, Any] = {}
     products: dict[Any, Name] = {}
@@ -161,9 +160,9 @@ def _rewritten(program: Program, factor: Any, roots: set[str], scalings: set[str
                     check = Name(f"{check}_")
                 taken.add(check)
                 lines.append(Line(check, ORDINARY, (products[key],), {"low": low, "high": high}, (), np.dtype(np.int64)))
-            line = replace(line, operands=tuple(x if isinstance(x, Name) else products[key] for x in line.operands))
+            line = line.but(operands=tuple(x if isinstance(x, Name) else products[key] for x in line.operands))
         elif line.name in scalings:
-            by[str(line.name)] = _scaled(line, shapes)
+            by[line.name] = _scaled(line, shapes)
             continue
         lines.append(line)
     updates = tuple(replace(u, value=by.get(str(u.value), u.value)) for u in program.updates)

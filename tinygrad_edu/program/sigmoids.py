@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..rules import pointwise
-from .algebra import ADD, DIVIDE, MULTIPLY, NEGATIVE, dtypes_of, with_lines
+from .algebra import ADD, DIVIDE, MULTIPLY, NEGATIVE, with_lines
 from .expand import largest_exponent
 from .passes import share
 from .program import Line, Name, Program
@@ -22,13 +22,16 @@ LARGEST = {np.dtype(np.float32): 2.0**126, np.dtype(np.float64): 2.0**1022}
 
 def share_exponentials(program: Program) -> Program:
     """Compute one exponential, and one division, for a sigmoid and what else needs its exponential."""
+    if DIVIDE.name not in program.operations or not any(line.op.forward is np.exp for line in program.lines):
+        return program
     return _both_from_one(_beside_softplus(program))
 
 
 def _beside_softplus(program: Program) -> Program:
     """σ(z) as e/(1 + e) and σ(−z) as 1/(1 + e), where softplus(z) computes e = exp(min(z, largest exponent))."""
-    line_of = {str(line.name): line for line in program.lines}
-    dtypes = dtypes_of(program)
+    if pointwise.minimum.name not in program.operations:
+        return program
+    line_of, dtypes = program.line_of, program.kinds[1]
     softplus: dict[str, tuple[Line, Line, bool]] = {}  # z -> the lines of min(±z, largest) and of e, whether −z is meant
     for e in program.lines:
         near = line_of.get(str(e.operands[0])) if e.op.forward is np.exp else None
@@ -72,12 +75,11 @@ def _beside_softplus(program: Program) -> Program:
 
 def _both_from_one(program: Program) -> Program:
     """σ(−z) without another exponential and another division, where the program has σ(z) too."""
-    line_of = {str(line.name): line for line in program.lines}
-    dtypes = dtypes_of(program)
+    line_of, dtypes = program.line_of, program.kinds[1]
     found: dict[str, tuple[Line, Line, Line, bool]] = {}  # z -> the lines of σ(z): e⁻ᶻ, 1 + e⁻ᶻ, their reciprocal
     pairs: dict[str, tuple[Line, Line, Line]] = {}  # σ(−z) -> those lines of σ(z)
     for line in program.lines:
-        parts = _sigmoid(line, line_of)
+        parts = _sigmoid(line, line_of) if line.op is DIVIDE else None
         if parts is None or np.dtype(line.dtype) not in LARGEST:
             continue
         exponential, total, z, mirrored = parts

@@ -25,8 +25,7 @@ class Stacks:
     """Which values lie side by side in one array."""
 
     def __init__(self, program: Program) -> None:
-        self.line_of = {str(line.name): line for line in program.lines}
-        self.position = {str(line.name): i for i, line in enumerate(program.lines)}
+        self.line_of, self.position = program.line_of.copy(), program.position.copy()
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.fresh = Namer(program)
         self.of: dict[tuple[str, ...], Name] = {}  # values -> the array that holds them along its first axis

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..rules.products import ZEROED
 from .big_products import way_to_split
-from .blocks import bits_of, choice, chosen
+from .blocks import bits_of, choice, chosen, name_of_dtype
 from .expand import LESS_ONE, LOG_OF_TOTAL, PICK, near_one, near_zero, ufunc_of
 from .places import ADD_AT, COPY
 from .program import Line, Name, names_in
@@ -96,7 +96,7 @@ def _matmul(e: Emitter, line: Line, i: int) -> str | None:
     a, b = line.operands
     if not isinstance(a, Name) or not isinstance(b, Name) or (not line.shape and len(e.shapes[a]) > 1):
         return None
-    same = e.dtypes[a] == e.dtypes[b] == np.dtype(line.dtype) and np.dtype(line.dtype).kind == "f"
+    same = e.dtypes[a] == e.dtypes[b] == e.dtypes[line.name] and e.dtypes[a].kind == "f"
     e.calls += 1
     flat = len(e.shapes[a]) <= 2 and len(e.shapes[b]) <= 2
     large = len(line.shape) == 2 and math.prod(line.shape) >= ZEROED and 1 not in (*e.shapes[a], *e.shapes[b])
@@ -106,7 +106,7 @@ def _matmul(e: Emitter, line: Line, i: int) -> str | None:
     if way is not None:
         shape = (*e.shapes[a], e.shapes[b][1])
         split = e._function(f"dot_{'_'.join(map(str, shape))}",
-                            f"SplitProduct({way!r}, *{shape}, {e._np(np.dtype(line.dtype).name)})")
+                            f"SplitProduct({way!r}, *{shape}, {e._np(name_of_dtype(line.dtype))})")
         return f"{split}({a}, {b}, {out})"
     return f"{line.name} = {name}({a}, {b})" if out is None else f"{name}({a}, {b}, {out})"
 
@@ -121,7 +121,7 @@ def _choose(e: Emitter, line: Line, i: int) -> str | None:
         return None  # np.where takes several nanoseconds an entry, but is a single call
     out = e.out(line, i, (found[1],) if gate else ())
     fresh = "" if out is not None else f"{line.name} = {e._function('empty', 'np.empty')}({shape_text(line.shape)}, " \
-        f"{e._np(np.dtype(line.dtype).name)}); "
+        f"{e._np(name_of_dtype(line.dtype))}); "
     calls = choice(e, line, found, lambda x: bits_of(e, str(x)), lambda x: e._operand(x, line), bits_of(e, str(line.name)))
     e.calls += len(calls)
     return fresh + "; ".join(calls)
