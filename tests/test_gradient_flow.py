@@ -574,7 +574,11 @@ def test_plot_of_zeros_and_of_dead_and_strange_layers(pyplot: Any) -> None:
     labels = [line.get_label() for line in ax.lines]
     assert "δ is exactly 0" in labels
     everything_stuck = gradient_flow(np.sum(tg.relu(W1 @ np.ones((2, 5)) - 1.0)))
-    everything_stuck.plot().figure.canvas.draw()
+    stuck = everything_stuck.plot()
+    stuck.figure.canvas.draw()
+    assert not stuck.get_yticks().size and not stuck.texts  # the crosses say it; there is no number to read off
+    nowhere = gradient_flow(np.sum(np.tanh(Tensor([[np.nan, 2.0]]) @ np.ones((2, 3))))).plot()
+    assert [text.get_text() for text in nowhere.texts] == ["no finite δ"] and not nowhere.get_yticks().size
     strange = gradient_flow(np.sum(np.sqrt(np.tanh(Tensor(np.array([[0.0, 1.0]])) * 1.0))))
     strange.plot().figure.canvas.draw()
 

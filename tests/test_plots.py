@@ -206,7 +206,8 @@ def test_a_model_that_knows_one_class_only(ax: Any) -> None:
 
 @pytest.mark.parametrize(("arguments", "words"), [
     ((lambda p: p, np.ones((2, 5))), r"pass axis=1"), ((lambda p: p, np.ones((5, 3))), "two features"),
-    ((lambda p: p[:, 0], np.ones((5, 2)), [0, 1]), "5 examples and Y 2"), ((lambda p: p[:7], np.eye(2)), r"gives \(7, 2\)")])
+    ((lambda p: p[:, 0], np.ones((5, 2)), [0, 1]), r"5 examples and Y \(2,\)"),
+    ((lambda p: p[:7], np.eye(2)), r"gives \(7, 2\)")])
 def test_boundaries_that_do_not_fit(arguments: Any, words: str, ax: Any) -> None:
     with pytest.raises(ShapeError, match=words):
         plots.decision_boundary(*arguments, ax=ax)
@@ -362,3 +363,125 @@ def test_a_class_that_is_never_met_keeps_its_row(ax: Any) -> None:
 def test_confusions_that_do_not_fit(arguments: Any, words: str, ax: Any) -> None:
     with pytest.raises(ShapeError, match=words):
         plots.confusion_matrix(*arguments, ax=ax)
+
+
+# ---------------------------------------------------------------- odd input is drawn so that it can be read
+
+def test_one_cost_and_costs_between_gaps_have_markers() -> None:
+    one = plots.cost_curve([1.0])
+    assert [(line.get_marker(), line.get_xdata().tolist()) for line in one.lines] == [("None", [0.0]), ("o", [0.0])]
+    assert one.get_xticks().tolist() == [0.0]
+    gap = plots.cost_curve([3.0, np.nan, 2.0, 1.0])
+    assert gap.lines[1].get_marker() == "o" and gap.lines[1].get_xdata().tolist() == [0.0]
+
+
+def test_updates_are_counted_in_whole_numbers_and_costs_of_a_decade_plainly(ax: Any) -> None:
+    plots.cost_curve(0.69 + 0.001 * np.sin(np.arange(4)), ax=ax)
+    drawn(ax)
+    assert ax.get_yscale() == "log" and "0.69" in [text.get_text() for text in ax.get_yticklabels()]
+    assert all(tick == int(tick) for tick in ax.get_xticks())
+
+
+@pytest.mark.parametrize(("runs", "scale", "says"), [
+    ([], "linear", ["no finite cost"]), ({}, "linear", ["no finite cost"]), ([np.nan], "linear", ["no finite cost"]),
+    ([-4.0, -1.0, -5.0], "linear", []), ([4.0, 0.0, 1.0], "log", [])])
+def test_costs_that_a_logarithm_cannot_show(runs: Any, scale: str, says: list[str], ax: Any) -> None:
+    plots.cost_curve(runs, ax=ax)
+    drawn(ax)
+    assert ax.get_yscale() == scale and [text.get_text() for text in ax.texts] == says
+    if runs == [-4.0, -1.0, -5.0]:
+        assert ax.lines[0].get_ydata().tolist() == runs
+
+
+def test_a_mean_over_costs_goes_on_after_nan(ax: Any) -> None:
+    plots.cost_curve([1.0, 2.0, np.nan, 4.0, 5.0, 6.0], smooth=3, ax=ax)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [1.0, 1.5, np.nan, 3.0, 4.5, 5.0])
+
+
+def test_many_runs_have_their_legend_beside_the_axes() -> None:
+    ax = plots.cost_curve({f"learning rate α = {i / 10}": np.exp(-np.arange(50) * 0.01 * i) + 0.1 for i in range(25)})
+    drawn(ax)
+    box, legend = ax.get_window_extent(), ax.get_legend().get_window_extent()
+    assert legend.x0 >= box.x1 and box.width > legend.width / 2 and len(ax.get_legend().get_texts()) == 25
+
+
+def test_names_that_begin_with_an_underscore_are_in_the_legend(ax: Any) -> None:
+    plots.cost_curve({"_hidden": [2.0, 1.0]}, ax=ax)
+    assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["_hidden"]
+
+
+@pytest.mark.parametrize("scores", [lambda p: np.where(p[:, 0] > 0, np.nan, p[:, 1]),
+                                    lambda p: np.stack([p[:, 1], np.where(p[:, 0] > 0, np.nan, 0.0)], axis=1)],
+                         ids=["one", "two"])
+def test_where_a_model_says_nan_the_plane_stays_white(scores: Any, ax: Any) -> None:
+    points = np.array([[-1.0, -1.0], [1.0, 1.0]])
+    plots.decision_boundary(scores, points, ax=ax)
+    picture = drawn(ax)
+    box = ax.get_window_extent()
+    columns = [int(box.x0 + share * box.width) for share in (0.25, 0.75)]
+    left, right = picture[picture.shape[0] // 2 + 30, columns]
+    assert left.min() < 250 and right.min() == 255
+
+
+def test_examples_that_no_boundary_can_be_drawn_around() -> None:
+    with pytest.raises(ValueError, match=r"not finite in 1 of 2 examples.*X\[:, np.isfinite"):
+        plots.decision_boundary(lambda p: p[0], [[0.0, 1.0], [np.nan, 1.0]], axis=1)
+    with pytest.raises(ShapeError, match="no examples"):
+        plots.decision_boundary(lambda p: p[:, 0], np.zeros((0, 2)))
+    with pytest.raises(ShapeError, match=r"one-hot\? Give np.argmax\(Y, axis=1\)"):
+        plots.decision_boundary(lambda p: p[:, 0], np.eye(2), np.eye(2))
+
+
+@pytest.mark.parametrize(("f", "says"), [(lambda a, b: 3.0 + 0 * a, "f is 3 everywhere"),
+                                         (lambda a, b: a * np.nan, "f is finite nowhere")])
+def test_costs_without_contour_lines_say_so(f: Any, says: str, ax: Any) -> None:
+    plots.contour(f, limits=((-1, 1), (-1, 1)), ax=ax)
+    drawn(ax)
+    assert ax.texts[0].get_text().startswith(says)
+
+
+def test_activations_of_one_name_are_all_drawn_and_so_is_one_point() -> None:
+    squares, cubes = plots.activations([lambda z: z**2, lambda z: z**3])
+    assert squares.lines[2].get_ydata()[0] == 25 and cubes.lines[2].get_ydata()[0] == -125
+    point = plots.activations("tanh", z=[0.0])
+    assert [line.get_marker() for line in point.lines if line.get_marker() != "None"] == ["o", "s"]
+    with pytest.raises(ShapeError, match="not empty"):
+        plots.activations("tanh", z=[])
+
+
+def test_activations_without_values_on_one_side() -> None:
+    root = plots.activations("sqrt")  # warnings are errors
+    assert np.isnan(root.lines[2].get_ydata()[0]) and root.lines[2].get_ydata()[-1] == np.sqrt(5)
+
+
+def test_images_with_nan_keep_their_scale_and_show_where(ax: Any) -> None:
+    plots.image_grid(np.array([[[1.0, np.nan], [2.0, -3.0]]]), ax=ax)
+    assert ax.images[0].get_clim() == (-3.0, 2.0)
+    orange = matplotlib.colors.to_rgba(plots.COLOURS[6])
+    assert tuple(ax.images[0].cmap.get_bad()) == pytest.approx(orange)
+    filters = plots.filters(np.array([[[1.0, np.nan], [2.0, -3.0]]]))
+    assert filters.images[0].get_clim() == (-3.0, 3.0)
+
+
+def test_colours_of_any_range_can_be_seen(rng: np.random.Generator) -> None:
+    standardised = rng.normal(size=(2, 3, 4, 4))
+    shown = np.stack([image.get_array() for image in plots.image_grid(standardised).images])
+    assert shown.min() == 0 and shown.max() == 1
+    whole = rng.integers(0, 200, (2, 3, 4, 4))
+    shown = np.stack([image.get_array() for image in plots.image_grid(whole).images])
+    np.testing.assert_allclose(shown, np.moveaxis(whole, 1, -1) / 255)
+    standardised[0, 0, 0, 0] = np.nan
+    first = plots.image_grid(standardised).images[0].get_array()[0, 0]
+    np.testing.assert_allclose(first, matplotlib.colors.to_rgb(plots.COLOURS[6]))
+
+
+def test_long_labels_above_images_do_not_meet() -> None:
+    assert not overlapping(plots.image_grid(np.zeros((12, 8, 8)), labels=[f"true 3, said 8 ({i})" for i in range(12)]))
+
+
+def test_counts_can_be_read_on_their_colours_and_many_classes_fit() -> None:
+    ax = plots.confusion_matrix([0, 0, 0, 1], [0, 0, 1, 1])  # white on the lighter blue of 2/3 would have a contrast of 2.6
+    assert [text.get_color() for text in ax.texts] == ["black", "black", "black", "white"]
+    many = plots.confusion_matrix(np.arange(120), np.arange(120))
+    assert not many.texts and many.figure.get_size_inches()[0] < 21 and len(many.get_xticks()) == 40
+    assert plots.confusion_matrix([0.0, np.nan], [0, 1]).get_title().startswith("1 of 2")

@@ -66,6 +66,33 @@ def _text(x: Any) -> str:
     return str(x).replace("$", r"\$")
 
 
+def _label(x: Any) -> str:
+    """A text for a legend: matplotlib leaves out what begins with an underscore."""
+    return " " + _text(x) if str(x).startswith("_") else _text(x)
+
+
+def _legend(ax: Any, count: int) -> None:
+    """A legend in the axes, or beside them in as many columns as it needs where it would hide the lines."""
+    if count > 8:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize="small",
+                  ncols=math.ceil(count / 12))
+    elif count:
+        ax.legend()
+
+
+def _mark_lonely(ax: Any, x: ndarray, y: ndarray, marker: str, colour: str) -> None:
+    """Markers on numbers without a neighbour that is one: a line through them is not seen."""
+    there = np.concatenate([[False], np.isfinite(y), [False]])
+    alone = there[1:-1] & ~there[:-2] & ~there[2:]
+    if alone.any():
+        ax.plot(x[alone], y[alone], marker, color=colour, zorder=3)
+
+
+def _say(ax: Any, text: str) -> None:
+    """A text where lines would be."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="0.35", zorder=0.5)
+
+
 def _dash(i: int) -> Any:
     return DASHES[i % len(DASHES)]
 
@@ -90,8 +117,9 @@ def cost_curve(runs: Any, log: bool = True, smooth: int = 1, xlabel: str = "upda
     ----------
     runs : the costs, a sequence of numbers; or a dict of such by name. A sequence may be a pair (steps, costs) where costs
         were not noted at every step.
-    log : whether the axis of costs is logarithmic; costs that are not positive are left out then.
-    smooth : draw means over so many costs, the costs themselves lightly behind.
+    log : whether the axis of costs is logarithmic; costs that are not positive are left out then. It is linear where none is
+        positive.
+    smooth : draw means over so many costs (those that are finite), the costs themselves lightly behind.
     xlabel, ylabel, title : texts. ax : matplotlib axes.
 
     Returns the axes. A run that is no longer finite ends with a cross. Raises ShapeError, DTypeError, MissingExtraError.
@@ -101,31 +129,56 @@ def cost_curve(runs: Any, log: bool = True, smooth: int = 1, xlabel: str = "upda
     >>> ax.get_yscale(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('log', ['good', 'too large'])
     """
-    ax = _new_axes(ax, "cost_curve", (6.0, 3.8))
     named = runs if isinstance(runs, Mapping) else {None: runs}
+    ax = _new_axes(ax, "cost_curve", (6.0 + (2.2 * math.ceil(len(named) / 12) if len(named) > 8 else 0.0), 3.8))
     read = {name: _steps_and_costs(run, name) for name, run in named.items()}
+    log = log and any(np.any(np.isfinite(costs) & (costs > 0)) for _, costs in read.values())
     for i, (name, (steps, costs)) in enumerate(read.items()):
         shown = np.where(np.isfinite(costs) & ((costs > 0) | (not log)), costs, np.nan)
         style = {"color": _colour(i), "linestyle": _dash(i), "linewidth": 1.8, "zorder": 3}
-        label = None if name is None else _text(name)
+        label = None if name is None else _label(name)
         if smooth > 1:
             ax.plot(steps, shown, color=_colour(i), alpha=0.25, linewidth=0.8, zorder=2)
             steps, shown = _running_mean(steps, shown, smooth)
         ax.plot(steps, shown, label=label, **style)
+        _mark_lonely(ax, steps, shown, MARKERS[i % len(MARKERS)], _colour(i))
         last = np.flatnonzero(np.isfinite(costs))
         if last.size and last[-1] + 1 < costs.size:
             where = np.flatnonzero(np.isfinite(shown))
             if where.size:
                 ax.plot(steps[where[-1]], shown[where[-1]], "x", color=_colour(i), markersize=9, markeredgewidth=2, zorder=4)
-    if log and any(np.any(line.get_ydata() > 0) for line in ax.lines):
-        ax.set_yscale("log")
+    if log:
+        _logarithmic(ax)
+    if not any(np.isfinite(costs).any() for _, costs in read.values()):
+        _say(ax, "no finite cost")
+        ax.set(xticks=[], yticks=[])  # an axis of numbers would mean nothing
+    elif all(np.all(steps == np.floor(steps)) for steps, _ in read.values()):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        first = np.unique(np.concatenate([steps for steps, _ in read.values()]))
+        if first.size == 1:  # around one step the axis would count in hundredths
+            ax.set_xticks(first)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if title is not None:
         ax.set_title(_text(title))
     ax.grid(alpha=0.3)
     if None not in read:
-        ax.legend()
+        _legend(ax, len(read))
     return ax
+
+
+def _logarithmic(ax: Any) -> None:
+    """A logarithmic axis, with plain numbers (0.69, not 6.9 · 10⁻¹) where costs span less than a decade or so."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    if low >= 1e-3 and high <= 1e4 and high / low < 20:
+        from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+        if high / low < 3:
+            ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        else:
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+        ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, place: ""))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:.6g}"))
 
 
 def _steps_and_costs(run: Any, name: Any) -> tuple[ndarray, ndarray]:
@@ -141,11 +194,14 @@ def _steps_and_costs(run: Any, name: Any) -> tuple[ndarray, ndarray]:
 
 
 def _running_mean(steps: ndarray, costs: ndarray, n: int) -> tuple[ndarray, ndarray]:
-    """Means of up to n costs, at the last of their steps."""
-    sums = np.concatenate([[0.0], np.cumsum(costs)])
+    """Means of those of up to n costs that are finite, at the last of their steps."""
+    there = np.isfinite(costs)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(there, costs, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(there)])
     ends = np.arange(1, costs.size + 1)
     starts = np.maximum(ends - n, 0)
-    return steps, (sums[ends] - sums[starts]) / (ends - starts)
+    means = (sums[ends] - sums[starts]) / np.maximum(counts[ends] - counts[starts], 1)
+    return steps, np.where(there, means, np.nan)
 
 
 # ---------------------------------------------------------------- boundaries
@@ -164,7 +220,8 @@ def decision_boundary(model: Any, X: Any, Y: Any = None, axis: int = 0, threshol
     threshold : of a single score. By default 0.5 where all scores are between 0 and 1 (probabilities), otherwise 0 (logits).
     resolution : points along each side. classes, features : names for the legend and the axes. ax : matplotlib axes.
 
-    Returns the axes. Raises ShapeError where X has not two features or the model gives other than one answer for each point.
+    Where the model says nan the plane stays white. Returns the axes. Raises ShapeError where X has not two features or the
+    model gives other than one answer for each point, ValueError where X is not finite.
 
     >>> import numpy as np
     >>> from tinygrad_edu import data, plots
@@ -176,37 +233,47 @@ def decision_boundary(model: Any, X: Any, Y: Any = None, axis: int = 0, threshol
     if axis not in (0, 1):
         raise ShapeError(f"decision_boundary: axis={axis!r}: 0 if examples are rows (m, 2), 1 if they are columns (2, m).")
     points = _numbers(X, "decision_boundary", "X")
-    if points.ndim != 2 or points.shape[1 - axis] != 2 or points.shape[axis] == 0:
+    if points.ndim == 2 and points.shape == ((0, 2) if axis == 0 else (2, 0)):
+        raise ShapeError(f"decision_boundary: X {points.shape} has no examples, and they say which part of the plane to draw.")
+    if points.ndim != 2 or points.shape[1 - axis] != 2:
         hint = (" The other axis has 2: pass " + ("axis=1." if axis == 0 else "axis=0.")
                 if points.ndim == 2 and points.shape[axis] == 2 else "")
         raise ShapeError(f"decision_boundary: X {points.shape} must be {'(m, 2)' if axis == 0 else '(2, m)'}: two features "
                          f"can be drawn.{hint}")
     points = points if axis == 0 else points.T
+    if not np.isfinite(points).all():
+        kept = "X[np.isfinite(X).all(axis=1)]" if axis == 0 else "X[:, np.isfinite(X).all(axis=0)]"
+        raise ValueError(f"decision_boundary: X is not finite in {int((~np.isfinite(points)).any(axis=1).sum())} of "
+                         f"{len(points)} examples. Leave them out: {kept}.")
     labels = None if Y is None else _array(Y).reshape(-1)
     if labels is not None and labels.size != len(points):
-        raise ShapeError(f"decision_boundary: X has {len(points)} examples and Y {labels.size}.")
+        kinds = _array(Y)
+        hint = (f" Are these one-hot? Give np.argmax(Y, axis={1 - axis})."
+                if kinds.ndim == 2 and kinds.shape[axis] == len(points) else "")
+        raise ShapeError(f"decision_boundary: X has {len(points)} examples and Y {kinds.shape}; it takes one class "
+                         f"of each.{hint}")
     ax = _new_axes(ax, "decision_boundary", (5.2, 4.4))
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.08 * np.where(high > low, high - low, 1.0)
     sides = [np.linspace(a, b, resolution) for a, b in zip(low - margin, high + margin, strict=True)]
     grid = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
-    scores, found = _answers(model, grid if axis == 0 else grid.T, axis, threshold)
+    scores, found, unknown = _answers(model, grid if axis == 0 else grid.T, axis, threshold)
     names = np.unique(found if labels is None else np.concatenate([found, _like(labels, found)]))
     if classes is not None and names.dtype.kind in "iu" and len(classes) >= int(names.max(initial=0)) + 1:
         names = np.arange(len(classes))
-    index = np.searchsorted(names, found).reshape(resolution, resolution)
+    index = np.ma.masked_array(np.searchsorted(names, found), unknown).reshape(resolution, resolution)
     colours = [_tint(_colour(i), 0.30 - 0.08 * (i % 2)) for i in range(len(names))]
-    if len(names) > 1:
+    if len(names) > 1 or unknown.any():
         ax.contourf(*sides, index, levels=np.arange(len(names) + 1) - 0.5, colors=colours, zorder=0)
     else:
         ax.set_facecolor(colours[0])
     if scores is not None:
-        line = scores.reshape(resolution, resolution)
+        line = np.ma.masked_invalid(scores.reshape(resolution, resolution))
         if line.min() < 0 < line.max():
             ax.contour(*sides, line, levels=[0.0], colors="black", linewidths=1.2, zorder=1)
     else:
         for i in range(len(names)):
-            mask = (index == i).astype(float)
+            mask = (index == i).filled(False).astype(float)
             if 0 < mask.mean() < 1:
                 ax.contour(*sides, mask, levels=[0.5], colors="black", linewidths=0.9, zorder=1)
     if labels is not None:
@@ -215,7 +282,7 @@ def decision_boundary(model: Any, X: Any, Y: Any = None, axis: int = 0, threshol
             own = points[of_points == i]
             if own.size:
                 ax.scatter(*own.T, marker=MARKERS[i % len(MARKERS)], color=_colour(i), s=28, edgecolors="0.15", linewidths=0.5,
-                           zorder=3, label=_text(classes[i] if classes is not None else name))
+                           zorder=3, label=_label(classes[i] if classes is not None else name))
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, title="class")
     first, second = features if features is not None else ("x₁", "x₂")
     ax.set(xlim=(sides[0][0], sides[0][-1]), ylim=(sides[1][0], sides[1][-1]), xlabel=_text(first), ylabel=_text(second))
@@ -226,15 +293,15 @@ def decision_boundary(model: Any, X: Any, Y: Any = None, axis: int = 0, threshol
 
 def _like(labels: ndarray, found: ndarray) -> ndarray:
     """Labels in the kind of the model's answers: 0.0 and 1.0 are the classes 0 and 1."""
-    if found.dtype.kind in "iub" and labels.dtype.kind in "fb":
+    if found.dtype.kind in "iub" and labels.dtype.kind in "fb" and np.isfinite(labels).all():
         whole = labels.astype(np.int64)
         if np.array_equal(whole, labels):
             return whole
     return labels
 
 
-def _answers(model: Any, points: ndarray, axis: int, threshold: float | None) -> tuple[ndarray | None, ndarray]:
-    """What the model says of points: scores less the threshold, where it gives one for each, and classes."""
+def _answers(model: Any, points: ndarray, axis: int, threshold: float | None) -> tuple[ndarray | None, ndarray, ndarray]:
+    """What the model says of points: scores less the threshold, where it gives one for each; classes; where these are nan."""
     count = points.shape[axis]
     out = _array(_ask(model, points))
     flat = out.reshape(-1) if out.size == count else None
@@ -242,14 +309,16 @@ def _answers(model: Any, points: ndarray, axis: int, threshold: float | None) ->
         if out.ndim != 2 or out.shape[axis] != count:
             raise ShapeError(f"decision_boundary: of {count} points the model gives {out.shape}. It must give a class or a "
                              f"score for each, or {'rows' if axis == 0 else 'columns'} of scores, one for each class.")
-        return None, np.argmax(out, axis=1 - axis)
+        unknown = np.isnan(out).any(axis=1 - axis) if out.dtype.kind == "f" else np.zeros(count, bool)
+        return None, np.argmax(out, axis=1 - axis), unknown
     if flat.dtype.kind != "f":
-        return None, flat.astype(np.int64) if flat.dtype.kind == "b" else flat
+        return None, flat.astype(np.int64) if flat.dtype.kind == "b" else flat, np.zeros(count, bool)
+    unknown = np.isnan(flat)
     if hasattr(model, "predict") and not isinstance(model, nn.Module):
-        return None, flat
+        return None, np.where(unknown, flat[~unknown][:1] if not unknown.all() else 0.0, flat), unknown
     if threshold is None:
-        threshold = 0.5 if flat.min() >= 0 and flat.max() <= 1 else 0.0
-    return flat - threshold, (flat > threshold).astype(np.int64)
+        threshold = 0.5 if np.all((flat[~unknown] >= 0) & (flat[~unknown] <= 1)) else 0.0
+    return flat - threshold, (flat > threshold).astype(np.int64), unknown
 
 
 def _ask(model: Any, points: ndarray) -> Any:
@@ -312,12 +381,16 @@ def contour(f: Callable[..., Any], paths: Any = None, limits: Any = None, levels
     if finite.size:
         heights = np.unique(np.quantile(finite, np.linspace(0.12, 1, levels + 1)[:-1] ** 2))
         if heights.size and heights[0] < heights[-1]:
-            ax.contour(*sides, J, levels=heights, colors="0.72", linewidths=0.8, zorder=1)
+            ax.contour(*sides, J, levels=heights, colors="0.72", linewidths=0.8, linestyles="solid", zorder=1)
+        else:
+            _say(ax, f"f is {_text(f'{finite[0]:.4g}')} everywhere: no contour lines")
+    else:
+        _say(ax, "f is finite nowhere: no contour lines")
     for i, (name, path) in enumerate(read.items()):
         path = path[: int(np.argmin(np.append(np.isfinite(path).all(axis=1), False)))]  # up to where it is finite
         if not len(path):
             continue
-        label = None if name is None else _text(name)
+        label = None if name is None else _label(name)
         few = len(path) <= 60
         ax.plot(*path.T, color=_colour(i), linestyle=_dash(i), linewidth=1.4, marker="." if few else None, markersize=5,
                 zorder=3, label=label)
@@ -333,7 +406,7 @@ def contour(f: Callable[..., Any], paths: Any = None, limits: Any = None, levels
     if title is not None:
         ax.set_title(_text(title))
     if read and None not in read:
-        ax.legend()
+        _legend(ax, len(read))
     return ax
 
 
@@ -411,7 +484,8 @@ def activations(functions: Any = ("sigmoid", "tanh", "relu", "leaky_relu"), z: A
     ['σ', 'sine']
     """
     one = isinstance(functions, str) or callable(functions)
-    listed = functions if isinstance(functions, Mapping) else {_title(g): g for g in ([functions] if one else functions)}
+    listed = (list(functions.items()) if isinstance(functions, Mapping)
+              else [(_title(g), g) for g in ([functions] if one else functions)])
     count = len(listed)
     columns = count if count <= 4 else math.ceil(count / math.ceil(count / 4))
     rows = math.ceil(count / columns) if count else 0
@@ -421,21 +495,27 @@ def activations(functions: Any = ("sigmoid", "tanh", "relu", "leaky_relu"), z: A
     if len(axes) < count or (ax is not None and len(axes) != count):
         raise ShapeError(f"activations: {count} functions need {count} axes, and ax holds {len(axes)}.")
     points = np.linspace(-5, 5, 801) if z is None else _numbers(z, "activations", "z")
-    for own, (title, g) in zip(axes, listed.items(), strict=False):
+    if points.ndim != 1 or not points.size:
+        raise ShapeError(f"activations: z {points.shape} must be a row of net inputs, (n,), and not empty.")
+    for own, (title, g) in zip(axes, listed, strict=False):
         g = getattr(ops, g, None) if isinstance(g, str) else g
         if not callable(g):
             raise ValueError(f"activations: {title!r} is no function of this package. Use 'sigmoid', 'tanh', 'relu', ..., or "
                              "give the function.")
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):  # the square root has no values left of 0
             values = _array(g(points))
+        with np.errstate(all="ignore"):
+            slopes = _interrupted(_array(elementwise_grad(g)(points)))
         own.axhline(0, color="0.6", linewidth=0.8, zorder=1)
         own.axvline(0, color="0.6", linewidth=0.8, zorder=1)
         own.plot(points, values, color=_colour(0), linestyle="-", linewidth=2, label="g(z)", zorder=3)
-        own.plot(points, _interrupted(_array(elementwise_grad(g)(points))), color=_colour(6), linestyle=_dash(1), linewidth=2,
-                 label="g′(z)", zorder=3)
+        own.plot(points, slopes, color=_colour(6), linestyle=_dash(1), linewidth=2, label="g′(z)", zorder=3)
+        if points.size == 1:
+            _mark_lonely(own, points, values, "o", _colour(0))
+            _mark_lonely(own, points, slopes, "s", _colour(6))
         own.set(title=_text(title), xlabel="z")
         own.grid(alpha=0.3)
-    axes[0].legend(loc="upper left")
+    axes[0].legend()
     for spare in axes[count:]:
         spare.set_visible(False)
     return axes[0] if one and ax is None else ax if one else axes[:count]
@@ -465,7 +545,8 @@ def image_grid(images: Any, labels: Any = None, columns: int | None = None, imag
     ----------
     images : (m, height, width), (m, channels, height, width) as conv2d has them, or (m, height, width, channels), with one or
         three channels; or unrolled, (m, n), with image_shape=(height, width) or (height, width, 3). Numbers of any range:
-        black is the least and white the largest of all; colours are shown as they are, from 0 to 1, or to 255 if whole.
+        black is the least and white the largest of all. Colours from 0 to 1, or whole ones to 255, are shown as they are, and
+        those of any other range from the least to the largest. What is not finite is orange.
     labels : a text or number above each. columns : how many side by side. ax : matplotlib axes.
 
     Returns the axes. Raises ShapeError.
@@ -477,16 +558,26 @@ def image_grid(images: Any, labels: Any = None, columns: int | None = None, imag
     (12, ['0', '1', '2'])
     """
     pictures = _pictures(images, image_shape, "image_grid")
-    if pictures.ndim == 4 and pictures.max(initial=0) > 1:
-        pictures = pictures / 255
+    finite = pictures[np.isfinite(pictures)]
+    scale = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if pictures.ndim == 4:
+        pictures = _colours_from_0_to_1(pictures, finite, *scale)
     texts = None if labels is None else [_text(x) for x in _array(labels).reshape(-1)]
     if texts is not None and len(texts) != len(pictures):
         raise ShapeError(f"image_grid: {len(pictures)} images and {len(texts)} labels.")
-    scale = (float(pictures.min()), float(pictures.max()))
     ax, _ = _tiles(pictures, texts, columns, scale, "gray", ax, "image_grid")
     if title is not None:
         ax.set_title(_text(title))
     return ax
+
+
+def _colours_from_0_to_1(pictures: ndarray, finite: ndarray, low: float, high: float) -> ndarray:
+    if low >= 0 and 1 < high <= 255 and np.all(finite == np.floor(finite)):
+        low, high = 0.0, 255.0
+    if low < 0 or high > 1:
+        pictures = (pictures - low) / (high - low if high > low else 1.0)
+    missing = ~np.isfinite(pictures).all(axis=-1, keepdims=True)
+    return np.where(missing, [int(COLOURS[6][i : i + 2], 16) / 255 for i in (1, 3, 5)], pictures)
 
 
 def filters(weights: Any, columns: int | None = None, image_shape: tuple[int, int] | None = None, labels: Any = None,
@@ -498,7 +589,7 @@ def filters(weights: Any, columns: int | None = None, image_shape: tuple[int, in
     weights : of a convolution, (filters, channels, height, width), or the layer itself; (filters, height, width); or the rows
         of a Linear layer's weights, (units, height · width), with image_shape=(height, width).
     columns : how many side by side; with several channels these are side by side, and each filter has a row.
-    labels : a text above each image. ax : matplotlib axes.
+    labels : a text above each image. ax : matplotlib axes. Weights that are not finite are orange.
 
     Returns the axes, with a bar of the scale beside them. Raises ShapeError.
 
@@ -523,7 +614,7 @@ def filters(weights: Any, columns: int | None = None, image_shape: tuple[int, in
     texts = None if labels is None else [_text(x) for x in _array(labels).reshape(-1)]
     if texts is not None and len(texts) != len(pictures):
         raise ShapeError(f"filters: {len(pictures)} images and {len(texts)} labels.")
-    largest = float(np.max(np.abs(pictures), initial=0.0)) or 1.0
+    largest = float(np.max(np.abs(pictures), initial=0.0, where=np.isfinite(pictures))) or 1.0
     # cividis runs from dark blue through grey to light yellow: a sign is seen by colour-blind readers, and in print
     ax, made = _tiles(pictures, texts, columns, (-largest, largest), "cividis", ax, "filters")
     bar = ax.figure.colorbar(made, ax=ax, shrink=0.8, ticks=[-largest, 0, largest])
@@ -565,17 +656,23 @@ def _tiles(pictures: ndarray, texts: list[str] | None, columns: int | None, scal
     rows = math.ceil(count / columns)
     gap, head = 0.08, 0.34 if texts else 0.0
     wide, high = columns * (1 + gap) - gap, rows * (height + gap + head) - gap
-    size = min(0.9, 12 / wide, 9 / high)
+    size = min(0.9 / math.sqrt(min(height, 1)), 12 / wide, 9 / high)
+    fontsize = 9.0
+    if texts:  # so that neighbours do not run into each other: a letter is about 0.6 of its size wide, an inch 72 points
+        fontsize = min(9.0, max(4.0, 72 * size / (0.6 * max(1, *map(len, texts)))))
     ax = _new_axes(ax, where, (max(size * wide, 1.5) + (0.9 if where == "filters" else 0.2), max(size * high, 0.8) + 0.5))
+    import matplotlib
+
+    palette = matplotlib.colormaps[colours].with_extremes(bad=COLOURS[6])
     made = None
     for i, picture in enumerate(pictures):
         row, column = divmod(i, columns)
         left, top = column * (1 + gap), row * (height + gap + head) + head
-        made = ax.imshow(picture, cmap=colours, vmin=scale[0], vmax=scale[1], extent=(left, left + 1, top + height, top),
-                         interpolation="nearest")
+        made = ax.imshow(np.ma.masked_invalid(picture), cmap=palette, vmin=scale[0], vmax=scale[1],
+                         extent=(left, left + 1, top + height, top), interpolation="nearest")
         ax.plot([left, left + 1, left + 1, left, left], [top, top, top + height, top + height, top], color="0.5", linewidth=0.6)
         if texts:
-            ax.text(left + 0.5, top - 0.05, texts[i], ha="center", va="bottom", fontsize=9)
+            ax.text(left + 0.5, top - 0.05, texts[i], ha="center", va="bottom", fontsize=fontsize)
     ax.set(xlim=(-gap / 2, wide + gap / 2), ylim=(high + gap / 2, -gap / 2), aspect="equal")
     ax.axis("off")
     return ax, made
@@ -592,7 +689,8 @@ def confusion_matrix(true: Any, predicted: Any, classes: Sequence[Any] | None = 
     true, predicted : classes of the examples, (m,); (m, 1), (1, m) or scores (m, classes) as predictions will do as well.
     classes : names of the classes 0, 1, ... normalise : show shares of each row, in per cent. ax : matplotlib axes.
 
-    Returns the axes; their title says the accuracy. Right answers are on the diagonal, framed. Raises ShapeError.
+    Returns the axes; their title says the accuracy. Right answers are on the diagonal, framed. Of more than 40 classes the
+    shares are shown by colour alone. Raises ShapeError.
 
     >>> from tinygrad_edu import plots
     >>> ax = plots.confusion_matrix(["cat", "cat", "dog"], ["cat", "dog", "dog"])
@@ -620,19 +718,21 @@ def confusion_matrix(true: Any, predicted: Any, classes: Sequence[Any] | None = 
     np.add.at(counts, (np.searchsorted(kinds, actual), np.searchsorted(kinds, guessed)), 1)
     sums = counts.sum(axis=1, keepdims=True)
     share = counts / np.maximum(sums, 1)
-    ax = _new_axes(ax, "confusion_matrix", (2.2 + 0.45 * n, 2.0 + 0.45 * n))
+    ax = _new_axes(ax, "confusion_matrix", (2.2 + 0.45 * min(n, 40), 2.0 + 0.45 * min(n, 40)))
     ax.imshow(share, cmap="Blues", vmin=0, vmax=1, zorder=1)
+    shown = np.round(100 * share).astype(np.int64) if normalise else counts
+    fontsize = min(10 if n <= 12 else 7, 54 / len(str(shown.max())))  # of a cell of 0.45 inches
     for i in range(n):
         ax.plot([i - 0.5, i + 0.5, i + 0.5, i - 0.5, i - 0.5], [i - 0.5, i - 0.5, i + 0.5, i + 0.5, i - 0.5], color="0.35",
                 linewidth=0.9, zorder=2)
-        for j in range(n):
-            text = f"{100 * share[i, j]:.0f}" if normalise else str(counts[i, j])
-            ax.text(j, i, text if counts[i, j] else "·", ha="center", va="center", zorder=3,
-                    color="white" if share[i, j] > 0.5 else "black", fontsize=10 if n <= 12 else 7)
+        for j in range(n if n <= 40 else 0):
+            ax.text(j, i, str(shown[i, j]) if counts[i, j] else "·", ha="center", va="center", zorder=3,
+                    color="white" if share[i, j] > 0.7 else "black", fontsize=fontsize)
     long = max(map(len, names)) > 3
-    ax.set_xticks(range(n), names, rotation=45 if long else 0, ha="right" if long else "center",
+    some = slice(None, None, math.ceil(n / 40))
+    ax.set_xticks(range(n)[some], names[some], rotation=45 if long else 0, ha="right" if long else "center",
                   rotation_mode="anchor" if long else None)
-    ax.set_yticks(range(n), names)
+    ax.set_yticks(range(n)[some], names[some])
     ax.set(xlabel="predicted", ylabel="true" + (", rows in %" if normalise else ""))
     right = int(np.trace(counts))
     ax.set_title(f"{right} of {actual.size} right ({right / actual.size:.1%})".replace("%", " %") if title is None

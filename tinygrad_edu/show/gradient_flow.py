@@ -198,6 +198,10 @@ class GradientFlow:
         ax.set_xlabel("layer, from the input to the output")
         ax.set_title(f"gradient flow of {self.final}".replace("$", r"\$"))
         ax.grid(alpha=0.3)
+        if not drawn:  # no number to read off: ticks from 0 to 1 would say nothing
+            ax.set_yticks([])
+            if not stuck:
+                ax.text(0.5, 0.5, "no finite δ", transform=ax.transAxes, ha="center", va="center", color="0.35")
         if ax.lines:
             ax.legend()
         return ax
