@@ -18,7 +18,7 @@ from ..rules import pointwise
 from ..rules import shapes as shape_rules
 from ..rules.products import matmul
 from ..rules.shapes import reshape
-from .expand import LESS_ONE, ufunc_of
+from .expand import LESS_ONE, spread_shape, ufunc_of
 from .program import Line, Name, Program, renamed, reworded
 from .traced import as_primitive
 
@@ -81,25 +81,25 @@ def spread_late(program: Program) -> Program:
             for i, x in enumerate(operands):
                 if isinstance(x, Name) and x in narrow:
                     tried = [*operands[:i], narrow[x], *operands[i + 1 :]]
-                    if np.broadcast_shapes(*[_shape(y, shapes) for y in tried]) == tuple(line.shape):
+                    if spread_shape([_shape(y, shapes) for y in tried]) == tuple(line.shape):
                         operands = tried
-            line = replace(line, operands=tuple(operands))
+            line = line.but(operands=tuple(operands))
             before = tuple([narrow.get(x, x) if isinstance(x, Name) else x for x in operands])
-            small = np.broadcast_shapes(*[_shape(x, shapes) for x in before])
+            small = spread_shape([_shape(x, shapes) for x in before])
             if math.prod(small) < math.prod(line.shape) and any(isinstance(x, Name) for x in before):
                 few = Name(f"{line.name}_narrow")  # computed where it is small, and spread afterwards
                 while few in shapes:
                     few = Name(f"{few}_")
                 shapes[few] = small
                 lines.append(replace(line, name=few, operands=before, shape=small, named=False))
-                line = replace(line, op=shape_rules.broadcast_to, operands=(few,), params={"shape": tuple(line.shape)})
+                line = line.but(shape_rules.broadcast_to, (few,), {"shape": tuple(line.shape)})
                 narrow[line.name] = few
         lines.append(line)
     return with_lines(program, lines)
 
 
 def _shape(x: Any, shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...]:
-    return shapes.get(x, ()) if isinstance(x, Name) else np.shape(x)
+    return shapes.get(x, ()) if isinstance(x, Name) else () if type(x) is float else np.shape(x)
 
 
 # ---------------------------------------------------------------- ones, signs, factors

@@ -19,7 +19,7 @@ from .algebra import reworded, with_lines
 from .expand import ufunc_of
 from .places import FEWEST, PLACE
 from .program import Line, Name, Program
-from .stacks import Stacks, first_use_of, inserted
+from .stacks import Stacks, inserted
 
 
 def batch_alike(program: Program) -> Program:
@@ -47,7 +47,6 @@ def _batched_once(program: Program) -> Program:
             groups.setdefault(_kind(line, stacks), []).append(line)
     if all(len(members) < FEWEST for members in groups.values()):
         return program
-    first_use = first_use_of(program)
     dropped: set[str] = set()
     by: dict[str, Any] = {}
     for members in groups.values():
@@ -58,7 +57,7 @@ def _batched_once(program: Program) -> Program:
             continue
         members = [reworded(line, by) for line in members]  # what they are made of may be done at once already
         latest = max(stacks.after(line.operands) for line in members)
-        earliest = min(first_use.get(str(line.name), len(program.lines)) for line in members)
+        earliest = min(stacks.first_use.get(str(line.name), len(program.lines)) for line in members)
         if latest >= earliest:
             continue
         ordered = _inorder_of(members, stacks)

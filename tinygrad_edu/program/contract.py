@@ -184,11 +184,10 @@ def _not_for_sums(program: Program) -> set[str]:
     found = {str(name) for out in program.outputs.values() for name in names_in(out)}
     for line in reversed(program.lines):
         op = line.op
-        if op.name == "add.reduce":
-            continue
-        passed_on = op is MULTIPLY or op is DIVIDE or op.forward is NEGATIVE.forward or (
-            op is ADD and line.operands[0] == line.operands[1])
-        if not passed_on or line.name in found:
+        passed_on = line.name not in found and op.forward in _FORWARDS and (
+            op is MULTIPLY or op is DIVIDE or op.forward is NEGATIVE.forward or (
+                op is ADD and line.operands[0] == line.operands[1]))
+        if not passed_on and op.name != "add.reduce":
             found.update(line.uses())
     return found
 

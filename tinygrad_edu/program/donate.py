@@ -45,8 +45,8 @@ class Update:
 def matched(arguments: Sequence[Sequence[Name]], program: Program, rebuild: Callable[[Sequence[Any]], Any],
             titles: Sequence[str]) -> list[list[tuple[Name, str]]]:
     """For every donated argument its inputs, each with the result that takes its place."""
-    shapes, dtypes = shapes_of(program), dtypes_of(program)
-    line_of = {str(line.name): line for line in program.lines}
+    shapes, dtypes = program.kinds
+    line_of = program.line_of
     keys = list(program.outputs)
     taken: set[str] = set()
     found = []
@@ -59,8 +59,10 @@ def matched(arguments: Sequence[Sequence[Name]], program: Program, rebuild: Call
             raise TraceError(f"jit: donate={title!r}, but no part of the result has the shapes of {title} "
                              f"({', '.join(str(s) for s, _ in wanted[:4])}{', ...' if len(wanted) > 4 else ''}) to take its "
                              "place. Return the updated arrays nested as the argument, for example (J, params).")
-        best = min(fitting, key=lambda part: sum(_distance(line_of, program.outputs[key], n) for key, n in zip(
-            part, names, strict=True)))
+        best = fitting[0]
+        if len(fitting) > 1:
+            best = min(fitting, key=lambda part: sum(_distance(line_of, program.outputs[key], n) for key, n in zip(
+                part, names, strict=True)))
         taken |= set(best)
         found.append(list(zip(names, best, strict=True)))
     return found
@@ -127,8 +129,8 @@ def _old_values_kept(program: Program, donated: Sequence[Sequence[tuple[Name, st
 class _Flattening:
     def __init__(self, program: Program, donated: Sequence[Sequence[tuple[Name, str]]], outputs: dict[str, Any]) -> None:
         self.before, self.outputs = program, outputs
-        self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
-        self.line_of = {line.name: line for line in program.lines}
+        self.shapes, self.dtypes = program.kinds
+        self.line_of = program.line_of
         self.taken = {*self.shapes}
         counts = [len(group) for group in donated]
         usual = max(set(counts), key=counts.count) if counts else 0
@@ -141,7 +143,7 @@ class _Flattening:
         self.formulas: dict[tuple[int, int], _Formula] = {}
         self.kinds: dict[Any, int] = {}
         self.same: dict[str, Any] = {}  # what only repeats another value
-        for line in program.lines:
+        for line in program.lines if "identity" in program.operations else ():
             if line.op.name == "identity" and len(line.operands) == 1 and isinstance(line.operands[0], Name):
                 self.same[line.name] = self.same.get(line.operands[0], line.operands[0])
 

@@ -69,7 +69,6 @@ class Emitter(Lifetimes):
         self.flat_of = {str(name): flat for flat in program.flats for name in flat.members}
         self.owned = {*self.flat_of, *[str(u.target) for u in program.updates]} & {str(x.name) for x in program.inputs}
         self.taken |= {str(flat.name) for flat in program.flats} | {f"{name}_given" for name in self.owned}
-        self.uses = program.uses
         self.split = worth_splitting([(self.shapes[a], self.shapes[b], line.dtype) for line in program.lines
                                       if line.op.name == "matmul" for a, b in [line.operands]
                                       if isinstance(a, Name) and isinstance(b, Name)], threads)
@@ -89,7 +88,7 @@ class Emitter(Lifetimes):
 
     def _place(self, line: Line, i: int, dying: Sequence[str]) -> str | None:
         """The name of the planned memory that a line's result goes to; None where it is made anew."""
-        name = str(line.name)
+        name = line.name
         if name in self.over:
             self.prologue.append(f"{name} = {self.over[name]}")
             return name
@@ -119,7 +118,7 @@ class Emitter(Lifetimes):
 
     def _slot_for(self, line: Line) -> str:
         """Planned memory of its own for a result."""
-        name = str(line.name)
+        name = line.name
         size = math.prod(line.shape) * self.dtypes[name].itemsize
         most = max(4 * size, 4096)
         fitting = [(self.slot_size[k], -where) for where, k in enumerate(self.free) if size <= self.slot_size[k] <= most]
@@ -173,7 +172,8 @@ class Emitter(Lifetimes):
             unplanned += math.prod(line.shape) * self.dtypes[line.name].itemsize if line.shape else 0
             self.at = i
             self._write(line, i)
-            self._release(i)
+            if i in self.ending:
+                self._release(i)
         self._take_updates()
         self.returned: set[str] = set()  # a value that is returned twice is copied the second time
         returned = ", ".join(self._result(out) for out in self.program.outputs.values())
@@ -317,7 +317,7 @@ class Emitter(Lifetimes):
     def _operand(self, x: Any, line: Line) -> str:
         """A name, or a number: beside arrays as an array of its own, which NumPy takes faster."""
         if isinstance(x, Name):
-            return str(x)
+            return x
         if isinstance(x, (int, float, np.generic)) and not isinstance(x, (bool, np.bool_)):
             if not line.shape:
                 single = any(isinstance(y, Name) and self.dtypes[y] != np.float64 for y in line.operands)
@@ -378,7 +378,7 @@ class Emitter(Lifetimes):
         return f"{text.rstrip(',')}, ..." if parts else "..."
 
     def _write(self, line: Line, i: int) -> None:
-        name = str(line.name)
+        name = line.name
         if line.op is BLOCKED:
             write_region(self, line, i)
             return
@@ -434,9 +434,10 @@ class Emitter(Lifetimes):
         return place
 
     def _view(self, line: Line) -> str | None:
-        if self.root[str(line.name)] == line.name and line.op.name not in ("identity",):
+        op = line.op.name
+        if op != "identity" and self.root[line.name] == line.name:
             return None
-        source, op = line.operands[0], line.op.name
+        source = line.operands[0]
         if op == "identity":
             return str(source)
         if op == "transpose":

@@ -47,10 +47,13 @@ def _dtype_of(ufunc: np.ufunc, *kinds: Any) -> np.dtype[Any]:
     return ufunc.resolve_dtypes((*kinds, None))[-1]
 
 
-def _shape_of(operands: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+def spread_shape(operands: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The shape that operands of these shapes spread to."""
-    spread = [shape for shape in operands if shape]
-    return spread[0] if len(spread) == 1 else np.broadcast_shapes(*spread)
+    different = {shape for shape in operands if shape}
+    return different.pop() if len(different) == 1 else _broadcast_shapes(*operands)
+
+
+_broadcast_shapes = functools.lru_cache(1000)(np.broadcast_shapes)  # 5 microseconds
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -72,7 +75,7 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:
             kinds: list[Any] = [x.dtype if isinstance(x, (Symbol, np.generic, np.ndarray)) else type(x) for x in inputs]
-            shape = _shape_of([getattr(x, "shape", ()) for x in inputs])
+            shape = spread_shape([getattr(x, "shape", ()) for x in inputs])
             dtype = _dtype_of(ufunc, *kinds)
             return self.writer.line(as_primitive(ufunc), inputs, {}, shape, dtype)
         if method == "reduce" and set(kwargs) <= {"axis", "keepdims"}:
@@ -93,10 +96,11 @@ class Writer:
 
     def line(self, op: Primitive, operands: Any, params: dict[str, Any], shape: tuple[int, ...], dtype: Any) -> Symbol:
         name = self.fresh("t")
-        plain = tuple(x.name if isinstance(x, Symbol) else x for x in operands)
-        settings = {k: v.name if isinstance(v, Symbol) else v for k, v in params.items()}
-        self.lines.append(Line(name, op, plain, settings, tuple(shape), np.dtype(dtype), self.of.kind))
-        return Symbol(name, tuple(shape), dtype, self)
+        plain = tuple([x.name if type(x) is Symbol else x for x in operands])
+        settings = {k: v.name if type(v) is Symbol else v for k, v in params.items()} if params else {}
+        symbol = Symbol(name, tuple(shape), dtype, self)
+        self.lines.append(Line(name, op, plain, settings, symbol.shape, symbol.dtype, self.of.kind))
+        return symbol
 
     def reduce(self, ufunc: np.ufunc, x: Symbol, axis: Any, keepdims: bool) -> Symbol:
         if isinstance(axis, int):
@@ -340,4 +344,4 @@ def _expanded(line: Line, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping
 
 
 __all__ = ["ADD_REDUCE", "EXPANSIONS", "GATE", "LESS_ONE", "LOG_OF_TOTAL", "PICK", "expand", "largest_exponent", "near_one",
-           "near_zero", "products", "reduction", "ufunc_of"]
+           "near_zero", "products", "reduction", "spread_shape", "ufunc_of"]

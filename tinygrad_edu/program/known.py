@@ -24,12 +24,11 @@ def known_first(program: Program) -> Program:
     """(late · a) · b as late · (a · b), where a and b are known long before: what does not wait can be done together."""
     if len(program.lines) <= FAR or MULTIPLY.name not in program.operations:
         return program
-    uses, position, line_of = program.uses, program.position, program.line_of
     fresh = Namer(program)
     lines: list[Line] = []
     changed = False
     for line in program.lines:
-        made = _regrouped(line, line_of, position, uses) if line.op is MULTIPLY and line.shape else None
+        made = _regrouped(line, program) if line.op is MULTIPLY and line.shape else None
         if made is not None:
             late, a, b = made
             name = fresh("known")
@@ -40,7 +39,8 @@ def known_first(program: Program) -> Program:
     return with_lines(program, lines) if changed else program
 
 
-def _regrouped(line: Line, line_of: dict[str, Line], position: dict[str, int], uses: dict[str, int]) -> Any:
+def _regrouped(line: Line, program: Program) -> Any:
+    line_of, position = program.line_of, program.position
     here = position[str(line.name)]
 
     def early(x: Any) -> bool:
@@ -48,8 +48,8 @@ def _regrouped(line: Line, line_of: dict[str, Line], position: dict[str, int], u
 
     for inner_name, b in (line.operands, line.operands[::-1]):
         inner = line_of.get(inner_name) if isinstance(inner_name, Name) else None
-        if inner is None or inner.op is not MULTIPLY or uses[inner_name] != 1 or not _like(inner_name, line, line_of) or (
-                not early(b) or not _like(b, line, line_of)):
+        if inner is None or inner.op is not MULTIPLY or not _like(inner_name, line, line_of) or (
+                not early(b) or not _like(b, line, line_of)) or program.uses[inner_name] != 1:
             continue
         for a, late in (inner.operands, inner.operands[::-1]):
             if early(a) and not early(late) and _like(a, line, line_of) and _like(late, line, line_of):

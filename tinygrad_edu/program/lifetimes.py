@@ -9,6 +9,7 @@ from typing import Any
 
 from ..rules import TABLE
 from ..rules.indexing import is_basic
+from ..tensor import Primitive
 from .blocks import part_writes_over
 from .donate import FLAT, Flat
 from .expand import GATE, LOG_OF_TOTAL, ufunc_of
@@ -31,7 +32,6 @@ class Lifetimes:
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, Any]
     line_of: dict[str, Line]
-    uses: dict[str, int]
     results: Set[Name]
     owned: set[str]
     flat_of: dict[str, Flat]
@@ -131,7 +131,8 @@ class Lifetimes:
         found = [str(x)]
         while self.line_of[found[-1]].op is ADD_AT:
             base = self.line_of[found[-1]].operands[0]
-            if base not in self.line_of or self.root[base] != base or self.uses.get(base) != 1 or base in self.preplaced or (
+            if base not in self.line_of or self.root[base] != base or base in self.preplaced or (
+                    self.program.uses.get(base) != 1) or (
                     ufunc_of(self.line_of[base].op) is None and self.line_of[base].op is not ADD_AT):
                 break
             found.append(str(base))
@@ -151,7 +152,7 @@ class Lifetimes:
         if not self.program.updates:
             return
         index = self.program.position.copy()
-        settled = max((i for i, line in enumerate(self.program.lines) if may_fail(line)), default=-1)
+        settled = last_that_may_fail(self.program)
         for name in self.results - self.owned:  # old values that are returned
             self._read(name, len(self.program.lines), reads)
         for update in self.program.updates:
@@ -173,8 +174,8 @@ class Lifetimes:
         """What a new value is made of is written over the old one too, if nothing reads the old one after that."""
         while self.line_of[value].op is not PART:
             found = [str(x) for x in self.line_of[value].operands if isinstance(x, Name) and x in self.line_of
-                     and self.uses.get(x) == 1 and self.shapes[x] == self.shapes[target] and self.dtypes[x] == self.dtypes[
-                     target] and self.root[x] == x and index[x] >= read and x not in self.over
+                     and self.program.uses.get(x) == 1 and self.shapes[x] == self.shapes[target] and
+                     self.dtypes[x] == self.dtypes[target] and self.root[x] == x and index[x] >= read and x not in self.over
                      and ufunc_of(self.line_of[x].op) is not None and not self.line_of[x].params]
             if not found:
                 return
@@ -202,6 +203,18 @@ def may_fail(line: Line) -> bool:
     return op.name not in _NEVER_FAIL or (TABLE.get(op.name) is not op and op is not LOG_OF_TOTAL)
 
 
+def last_that_may_fail(program: Program) -> int:
+    """The position of the last line that the numbers may make raise; -1 where there is none."""
+    safe: set[Primitive] = set()  # operations found to be
+    for line in reversed(program.lines):
+        if line.op not in safe:
+            if may_fail(line):
+                return program.position[line.name]
+            if line.op.name != "getitem":  # where it depends on the index
+                safe.add(line.op)
+    return -1
+
+
 _VIEWS = {"eig_values", "eigh_values", "svd_values", "einsum", "flip", "getitem", "identity", "reshape", "transpose", "fold",
           "unfold", "max_pool", "window_sum", "resample", "resample_back", "independent", "mirror", "broadcast_to"}
 
@@ -224,11 +237,13 @@ def updates_last(program: Program) -> Program:
     last = {str(u.value) for u in program.updates}
     if not last:
         return program
+    needed: set[str] = {name for out in program.outputs.values() for name in names_in(out)}
     late: set[str] = set()
     for line in reversed(program.lines):
-        if line.name in last and all(user.name in late for user in program.readers.get(line.name, ())) and not any(
-                line.name in names_in(out) for out in program.outputs.values()):
+        if line.name in last and line.name not in needed:
             late.add(line.name)
+        else:
+            needed.update(line.uses())
     if all(line.name in late for line in program.lines[len(program.lines) - len(late):]):
         return program
     return replace(program, lines=(*[x for x in program.lines if x.name not in late],

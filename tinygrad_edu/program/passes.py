@@ -39,21 +39,31 @@ def fold_constants(program: Program) -> Program:
 def share(program: Program) -> Program:
     """Compute the same thing once: a line equal to an earlier one is dropped, and its name replaced."""
     by: dict[str, Any] = {}
-    seen: dict[Any, Name] = {}
+    seen: dict[Any, Line | dict[Any, Name]] = {}  # for an operation and first operand the only line so far, or all by meaning
     lines = []
     for line in program.lines:
         if by:
             line = reworded(line, by)
-        if line.meaning is None:
-            params = [(k, _key(v)) for k, v in line.params.items()] if line.params else ()
-            operands = tuple([x if type(x) is Name else _key(x) for x in line.operands])
-            line.meaning = line.op, operands, tuple(params) if len(params) < 2 else tuple(sorted(params)), np.dtype(line.dtype)
-        first = seen.setdefault(line.meaning, line.name)
-        if first is not line.name and not line.named and line.op.kind != "draw":
-            by[line.name] = first
-            continue
+        begins = line.op, line.operands[0] if line.operands and type(line.operands[0]) is Name else None
+        others = seen.setdefault(begins, line)
+        if others is not line:
+            if isinstance(others, Line):
+                others = seen[begins] = {_meaning(others): others.name}
+            first = others.setdefault(_meaning(line), line.name)
+            if first is not line.name and not line.named and line.op.kind != "draw":
+                by[line.name] = first
+                continue
         lines.append(line)
     return _with(program, lines, by)
+
+
+def _meaning(line: Line) -> Any:
+    """What equal lines have in common."""
+    if line.meaning is None:
+        params = [(k, _key(v)) for k, v in line.params.items()] if line.params else ()
+        operands = tuple([x if type(x) is Name else _key(x) for x in line.operands])
+        line.meaning = line.op, operands, tuple(params) if len(params) < 2 else tuple(sorted(params)), np.dtype(line.dtype)
+    return line.meaning
 
 
 def _key(x: Any) -> Any:

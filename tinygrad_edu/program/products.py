@@ -15,7 +15,7 @@ from .expand import ADD_REDUCE
 from .places import COPY, FEWEST, Namer
 from .program import Line, Name, Program
 from .puts import sums_of
-from .stacks import Stacks, first_use_of, inserted
+from .stacks import Stacks, inserted
 
 # ---------------------------------------------------------------- sums of products
 
@@ -24,14 +24,12 @@ def join_products(program: Program) -> Program:
     """A sum of products of matrices is one product of what lies side by side: Σ Aₜᵀ Gₜ = Aᵀ G."""
     if not program.operations.issuperset({ADD.name, matmul.name, transpose.name}):
         return program
-    uses = program.uses
     products = {line.name for line in program.lines if line.op is matmul}
-    sums = [(root, terms) for root, terms in sums_of(program, program.line_of, uses)
+    sums = [(root, terms) for root, terms in sums_of(program)
             if len(products.intersection(terms)) >= FEWEST]
     if not sums:
         return program
-    stacks = Stacks(program)
-    first_use = first_use_of(program)
+    stacks, uses = Stacks(program), program.uses
     dropped: set[str] = set()
     by: dict[str, Any] = {}
     for root, terms in sums:
@@ -47,7 +45,7 @@ def join_products(program: Program) -> Program:
         before = stacks.state()
         a, g = _stacked_or_copied(left, stacks), _stacked_or_copied(right, stacks)
         position = max(stacks.position.get(str(root.name), 0) - 1, *[stacks.position.get(str(x), -1) for x in (a, g)])
-        if a is None or g is None or position >= first_use.get(str(root.name), position + 1):
+        if a is None or g is None or position >= stacks.first_use.get(str(root.name), position + 1):
             stacks.restore(before)  # also where an array that holds the factors is made after the sum is needed
             continue
         n = len(pairs)
@@ -109,13 +107,12 @@ def flat_products(program: Program) -> Program:
     """X W with X (t, m, k) and one W as a product of matrices; Σₜ Xₜᵀ Gₜ likewise."""
     if matmul.name not in program.operations:
         return program
-    shapes, line_of, uses = program.kinds[0], program.line_of, program.uses
-    fresh = Namer(program)
+    shapes, fresh = program.kinds[0], Namer(program)
     lines: list[Line] = []
     changed = False
     for line in program.lines:
         made = _flat_product(line, shapes, fresh) if line.op is matmul else (
-            _flat_sum(line, shapes, line_of, uses, fresh) if line.op is ADD_REDUCE else None)
+            _flat_sum(line, program, fresh) if line.op is ADD_REDUCE else None)
         if made is None:
             lines.append(line)
         else:
@@ -135,11 +132,11 @@ def _flat_product(line: Line, shapes: dict[str, tuple[int, ...]], fresh: Namer) 
             Line(line.name, reshape, (product,), {"shape": line.shape}, line.shape, line.dtype, line.kind, line.named)]
 
 
-def _flat_sum(line: Line, shapes: dict[str, tuple[int, ...]], line_of: dict[str, Line], uses: dict[str, int],
-              fresh: Namer) -> list[Line] | None:
+def _flat_sum(line: Line, program: Program, fresh: Namer) -> list[Line] | None:
+    shapes, line_of = program.kinds[0], program.line_of
     inner = line_of.get(line.operands[0]) if isinstance(line.operands[0], Name) else None
-    if inner is None or inner.op is not matmul or uses[str(inner.name)] != 1 or len(inner.shape) != 3 or (
-            line.params.get("axis") != (0,) or line.params.get("keepdims")):
+    if inner is None or inner.op is not matmul or len(inner.shape) != 3 or line.params.get("axis") != (0,) or (
+            line.params.get("keepdims") or program.uses[inner.name] != 1):
         return None
     left, g = inner.operands
     turned = line_of.get(left) if isinstance(left, Name) else None

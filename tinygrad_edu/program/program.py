@@ -237,8 +237,11 @@ class Program:
             shapes[name], dtypes[name] = np.shape(value), value.dtype
         for flat in self.flats:
             shapes[flat.name], dtypes[flat.name] = (sum(math.prod(shapes[m]) for m in flat.members),), np.dtype(flat.dtype)
-        for line in self.lines:
-            shapes[line.name], dtypes[line.name] = tuple(line.shape), np.dtype(line.dtype)
+        names = [line.name for line in self.lines]
+        of_lines, kinds = [line.shape for line in self.lines], [line.dtype for line in self.lines]
+        shapes.update(zip(names, of_lines if {*map(type, of_lines)} <= {tuple} else map(tuple, of_lines), strict=True))
+        proper = all(issubclass(kind, np.dtype) for kind in {*map(type, kinds)})
+        dtypes.update(zip(names, kinds if proper else map(np.dtype, kinds), strict=True))
         return shapes, dtypes
 
     @cached_property
@@ -255,19 +258,6 @@ class Program:
     def position(self) -> dict[str, int]:
         """The position of the line that makes a value. Not to be changed."""
         return {line.name: i for i, line in enumerate(self.lines)}
-
-    @cached_property
-    def readers(self) -> dict[str, list[Line]]:
-        """The lines that read a value, in order, each once. Not to be changed."""
-        found: dict[str, list[Line]] = {}
-        for line in self.lines:
-            uses = line.uses()
-            for name in uses if len(uses) < 2 else dict.fromkeys(uses):
-                if name in found:
-                    found[name].append(line)
-                else:
-                    found[name] = [line]
-        return found
 
     @cached_property
     def uses(self) -> dict[str, int]:

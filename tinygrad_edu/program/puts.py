@@ -18,27 +18,32 @@ from .places import ADD_AT, PLACE, Namer, order_of
 from .program import Line, Name, Program, names_in
 
 
-def _terms(root: Line, line_of: dict[str, Line], uses: dict[str, int]) -> list[Any]:
+def _terms(root: Line, program: Program) -> list[Any]:
     """The terms of a sum of several, as written from left to right."""
     out: list[Any] = []
     waiting: list[Any] = [*reversed(root.operands)]
     while waiting:
         x = waiting.pop()
-        line = line_of.get(x) if isinstance(x, Name) else None
-        if line is not None and line.op is ADD and line.shape == root.shape and line.dtype == root.dtype and uses[x] == 1:
+        line = program.line_of.get(x) if isinstance(x, Name) else None
+        if line is not None and _is_part(line, root, program):
             waiting += [*reversed(line.operands)]
         else:
             out.append(x)
     return out
 
 
-def sums_of(program: Program, line_of: dict[str, Line], uses: dict[str, int]) -> list[tuple[Line, list[Any]]]:
+def _is_part(line: Line, root: Line, program: Program) -> bool:
+    """Whether a line is a sum that only another sum of its kind reads."""
+    return line.op is ADD and line.shape == root.shape and line.dtype == root.dtype and program.uses[line.name] == 1
+
+
+def sums_of(program: Program) -> list[tuple[Line, list[Any]]]:
     """The sums that are not part of a larger one, with their terms."""
-    inner = {x for line in program.lines if line.op is ADD for x in line.operands
-             if isinstance(x, Name) and uses[x] == 1 and x in line_of and line_of[x].op is ADD
-             and line_of[x].shape == line.shape and line_of[x].dtype == line.dtype}
-    return [(line, _terms(line, line_of, uses)) for line in program.lines
-            if line.op is ADD and line.shape and line.name not in inner]
+    line_of = program.line_of
+    sums = [line for line in program.lines if line.op is ADD]
+    inner = {x for line in sums for x in line.operands
+             if isinstance(x, Name) and x in line_of and _is_part(line_of[x], line, program)}
+    return [(line, _terms(line, program)) for line in sums if line.shape and line.name not in inner]
 
 
 def gather_puts(program: Program) -> Program:
@@ -48,7 +53,7 @@ def gather_puts(program: Program) -> Program:
     shapes, uses, line_of = program.kinds[0], program.uses, program.line_of
     replaced: dict[str, list[Line]] = {}
     fresh = Namer(program)
-    for root, terms in sums_of(program, line_of, uses):
+    for root, terms in sums_of(program):
         puts = [line_of[x] for x in terms if _is_put(x, line_of, uses)]
         if not puts:
             continue

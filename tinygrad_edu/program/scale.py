@@ -9,7 +9,6 @@ and half precision, whose range is short, is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +29,7 @@ def _is_scalar(x: Any, shapes: dict[str, tuple[int, ...]]) -> bool:
     return not isinstance(x, Name) or shapes[x] == ()
 
 
-def _linear_in(line: Line, name: str, shapes: dict[str, tuple[int, ...]]) -> bool:
+def _linear_in(line: Line, name: Name) -> bool:
     """Whether a line's result is a multiple of what is multiplied into this operand, whichever way it enters."""
     op = line.op.name
     if op in _VIEWS:
@@ -55,16 +54,8 @@ def scale_early(program: Program) -> Program:
     scalings = {name: factor for name, factor in scalings.items() if isinstance(factor, Name)}
     if not scalings or not any(_number_times(line) for line in products):
         return program
-    users = program.readers
-    fixed = {str(name) for out in program.outputs.values() for name in names_in(out)}
-    fixed |= {str(u.value) for u in program.updates}
     position = program.position
-    demand: dict[str, Any] = {}  # value -> the scalar that everything made of it is multiplied by
-    for line in reversed(program.lines):
-        if line.shape and line.name in users and line.name not in fixed:
-            found = _demanded(users[line.name], line.name, demand, scalings, shapes, dtypes)
-            if found is not None:
-                demand[line.name] = found
+    demand = _demanded(program, scalings)
     for factor in dict.fromkeys(demand.values()):
         roots = {name for name, s in demand.items() if s == factor and _number_times(program.lines[position[name]])}
         if factor in position:  # it must be known where it is needed
@@ -91,7 +82,7 @@ def _carried(program: Program, roots: set[str], demand: dict[str, Any], scalings
             found.add(name)
             continue
         whole = len(carrying) == len(line.operands) if line.op.name in _TOGETHER else len(carrying) == 1
-        if not whole or demand.get(name) != factor or not _linear_in(line, carrying[0], shapes):
+        if not whole or demand.get(name) != factor or not _linear_in(line, carrying[0]):
             return None
         scaled.add(name)
     return found
@@ -112,23 +103,29 @@ def _scaled(line: Line, shapes: dict[str, tuple[int, ...]]) -> Any:
     return b if _is_scalar(a, shapes) else a
 
 
-def _demanded(using: Sequence[Line], name: Name, demand: dict[str, Any], scalings: dict[Name, Any],
-              shapes: dict[str, tuple[int, ...]], dtypes: dict[str, Any]) -> Any:
-    """The one scalar that all uses of a value multiply it by, or None."""
-    found = None
-    for user in using:
-        if user.name in scalings and _scaled(user, shapes) == name:
-            wanted = scalings[user.name]
-        elif user.name in demand and _linear_in(user, name, shapes) and not _number_times(user):
-            wanted = demand[user.name]
-        else:
-            return None
-        if dtypes[user.name] != dtypes[name]:  # float32 times a number of float64 is float64
-            return None
-        if found is not None and wanted != found:
-            return None
-        found = wanted
-    return found
+def _demanded(program: Program, scalings: dict[Name, Any]) -> dict[str, Any]:
+    """For a value the one scalar that everything made of it is multiplied by."""
+    shapes, dtypes = program.kinds
+    demand: dict[str, Any] = {}
+    wanted: dict[str, Any] = {}  # by what was seen to read a value
+    otherwise: set[str] = {name for out in program.outputs.values() for name in names_in(out)}  # values read in another way
+    otherwise |= {u.value for u in program.updates}
+    for line in reversed(program.lines):
+        own = wanted.get(line.name) if line.shape and line.name not in otherwise else None
+        if own is not None:
+            demand[line.name] = own
+            if _number_times(line):  # another number costs nothing
+                own = None
+        if own is None and line.name not in scalings:
+            otherwise.update(line.uses())
+            continue
+        for x in dict.fromkeys(line.uses()):
+            factor = scalings[line.name] if line.name in scalings and _scaled(line, shapes) == x else (
+                own if own is not None and _linear_in(line, x) else None)
+            # float32 times a number of float64 is float64
+            if factor is None or dtypes[line.name] != dtypes[x] or wanted.setdefault(x, factor) != factor:
+                otherwise.add(x)
+    return demand
 
 
 def _number_times(line: Line) -> bool:

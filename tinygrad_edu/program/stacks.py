@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class Stacks:
     """Which values lie side by side in one array."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self.line_of, self.position = program.line_of.copy(), program.position.copy()
         self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
         self.fresh = Namer(program)
@@ -41,6 +43,17 @@ class Stacks:
                 if line.params["indices"] == tuple(range(len(line.operands))) and line.shape[0] == len(line.operands):
                     self.of[tuple(str(x) for x in line.operands)] = line.name
                     self.where |= {str(x): (line.name, i) for i, x in enumerate(line.operands)}
+
+    @cached_property
+    def first_use(self) -> dict[str, int]:
+        """The position of the first line that reads a value; that after the last for results."""
+        found: dict[str, int] = {}
+        for i, line in enumerate(self.program.lines):
+            for name in line.uses():
+                found.setdefault(name, i)
+        for result in self.fixed:
+            found.setdefault(result, len(self.program.lines))
+        return found
 
     def state(self) -> Any:
         """What to go back to if a plan fails."""
@@ -191,16 +204,4 @@ def inserted(program: Program, stacks: Stacks, dropped: set[str], by: dict[str, 
                    derived=program.derived | {str(name) for name in stacks.constants})
 
 
-def first_use_of(program: Program) -> dict[str, int]:
-    """The position of the first line that reads a value; that after the last for results."""
-    found: dict[str, int] = {}
-    for i, line in enumerate(program.lines):
-        for name in line.uses():
-            found.setdefault(name, i)
-    for out in program.outputs.values():
-        for name in names_in(out):
-            found.setdefault(name, len(program.lines))
-    return found
-
-
-__all__ = ["Stacks", "first_use_of", "inserted"]
+__all__ = ["Stacks", "inserted"]

@@ -48,7 +48,8 @@ def write_ufunc(e: Emitter, line: Line, i: int) -> str | None:
     ufunc = ufunc_of(line.op)
     assert ufunc is not None
     operands = [e._operand(x, line) for x in line.operands]
-    if line.shape and any(isinstance(x, Name) and e.shapes[x] == line.shape for x in line.operands):
+    same = [isinstance(x, Name) and e.shapes[x] == line.shape for x in line.operands] if line.shape else []
+    if any(same) and not all(same):
         operands = [_without_axes(e, x, line) or text for x, text in zip(line.operands, operands, strict=True)]
     if not line.shape and ufunc.__name__ in INFIX and any(isinstance(x, Name) for x in line.operands):
         return f"{line.name} = {operands[0]} {INFIX[ufunc.__name__]} {operands[1]}"
