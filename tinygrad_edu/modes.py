@@ -19,6 +19,7 @@ class _ThreadModes(threading.local):
     complex_step = 0
     again = 0  # whether a checkpoint runs its function once more, which what it learned the first time must not notice
     note: Callable[..., Any] | None = None
+    watched = False  # whether what variables hold is held for their names, too, while a function is traced
     changed: list[Any] | None = None  # while a function is traced: the leaves that were given other data
 
 
@@ -113,18 +114,22 @@ def strict() -> bool:
 
 
 @contextmanager
-def tracing(note: Callable[..., Any], changed: list[Any] | None = None) -> Iterator[None]:
-    """While a function is traced, every primitive's value goes through `note`, and leaves given other data into `changed`."""
+def tracing(note: Callable[..., Any], changed: list[Any] | None = None, watched: bool = True) -> Iterator[None]:
+    """While a function is traced, every primitive's value goes through `note`, and leaves given other data into `changed`.
+
+    watched : what variables hold is held for their names, so that nothing can be told from how often it is held.
+    """
     global opened, traces
     before, here.note = here.note, note
-    outer, here.changed = here.changed, changed
+    outer, here.changed = (here.changed, here.watched), changed
+    here.watched = watched
     with _lock:
         traces += 1
         opened += 1
     try:
         yield
     finally:
-        here.note, here.changed = before, outer
+        here.note, (here.changed, here.watched) = before, outer
         with _lock:
             traces -= 1
             opened -= 1

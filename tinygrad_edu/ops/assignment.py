@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from .. import tensor
 from ..errors import DTypeError, InPlaceError, ShapeError, name_of, variable_names
-from ..modes import recording
+from ..modes import here, recording
 from ..rules import indexing
 from ..tensor import Tensor, leaf, new_object, next_id
 from .inputs import as_array, operand, plain_index, value_of
@@ -204,7 +204,7 @@ def _set_leaf(t: Tensor, index: Any, values: Any) -> None:
 def _refuse_views(t: Tensor, value: Any) -> None:
     """Refuse what NumPy makes a view: there the array it was taken from would change too."""
     if t.op is not None:
-        source = _seen_source(t) if type(value) is ndarray else None
+        source = _seen_source(t) if isinstance(value, ndarray) else None
         shares = source is not None
     else:
         base = value.base if type(value) is ndarray else None
@@ -219,7 +219,12 @@ def _refuse_views(t: Tensor, value: Any) -> None:
 def _seen_source(t: Tensor) -> Any:
     """What t is a view of, where somebody else holds it; the steps inside of one function (np.kron) are held by t alone."""
     while t.op is not None and t.op.name in _VIEWS:
-        if type(t.args[0]) is not Tensor or _source_holders(t) > _SOURCE_HELD_ONCE:
+        source = t.args[0]
+        if type(source) is not Tensor or (
+                here.note is not None and source.op is None and source.requires_grad):  # an argument is somebody else's
+            return source
+        del source
+        if _source_holders(t) > _SOURCE_HELD_ONCE and not here.watched:
             return t.args[0]
         t = t.args[0]
     return None

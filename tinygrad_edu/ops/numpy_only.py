@@ -40,7 +40,7 @@ def _modf(x: Any) -> Any:
 def _ldexp(x: Any, exponent: Any) -> Any:
     if type(exponent) is Tensor:
         raise UnsupportedError("np.ldexp: the exponent is an integer and has no derivative. Write x * 2.0**e for a Tensor e.")
-    x, exponent = as_array(x), np.asarray(exponent)[()]
+    x, exponent = as_array(x), np.asanyarray(exponent)[()]
     half = exponent // 2  # 2^e in two steps, each of which stays in range where the result does
     one = x.dtype.type(1)
     return x * np.ldexp(one, half) * np.ldexp(one, exponent - half)
@@ -176,7 +176,7 @@ def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis
 
 def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     choices = [choices[i] for i in range(len(choices))]
-    index = np.asarray(value_of(a))
+    index = np.asanyarray(value_of(a))
     if index.dtype.kind not in "iub":
         raise TypeError(f"choose: places of dtype {index.dtype}. Use integers: a.astype(int).")
     n = len(choices)
@@ -192,7 +192,7 @@ def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
 
 
 def _compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    x, chosen = as_array(a, "compress"), np.flatnonzero(np.asarray(value_of(condition)))
+    x, chosen = as_array(a, "compress"), np.flatnonzero(np.asanyarray(value_of(condition)))
     return take(ravel(x), chosen, 0) if axis is None else take(x, chosen, axis)
 
 
@@ -202,7 +202,9 @@ def _extract(condition: Any, arr: Any) -> Any:
 
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     x = as_array(x, "piecewise")
-    masks = np.asarray(value_of(condlist), bool)
+    masks = value_of(condlist)
+    masks = (np.stack([np.asanyarray(value_of(mask)) for mask in masks]) if isinstance(masks, (list, tuple)) and masks
+             else np.asanyarray(masks)).astype(bool)
     if masks.ndim == x.ndim:
         masks = masks[None]
     pieces = list(funclist)
@@ -215,13 +217,13 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     free = np.ones(x.shape, bool)  # the last condition that holds counts
     for mask, piece in zip(reversed([~np.any(masks, 0), *masks]), reversed([pieces[-1], *pieces[:-1]]), strict=True):
         index = np.flatnonzero(mask & free)
-        free &= ~mask
+        free = free & ~mask
         if index.size:
             part = getitem(ravel(x), index)
             value = as_array(piece(part, *args, **kw) if callable(piece) else piece)
             places.append(index)
-            value = value if value.shape == (index.size,) else value + np.zeros(index.size, x.dtype)
-            values.append(astype(value, x.dtype) if type(value) is Tensor else np.asarray(value, x.dtype))
+            value = value if value.shape == (index.size,) else value + np.zeros_like(index, x.dtype)
+            values.append(astype(value, x.dtype) if type(value) is Tensor else value.astype(x.dtype))
     order = np.argsort(np.concatenate(places)) if places else np.zeros(0, int)
     return reshape(getitem(concatenate(values), order), x.shape) if places else copy(x)
 

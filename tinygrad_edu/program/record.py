@@ -37,6 +37,7 @@ from .traced import (
     is_part_of_traced,
     note,
     origin,
+    read_only_error,
     traced,
     traced_argument,
 )
@@ -139,13 +140,17 @@ class Recording:
         before = snapshot((call_args, call_kwargs))
         changed: list[Tensor] = []
         try:
-            with _noting(self.watch) as told, always_record(), modes.tracing(told, changed), np.errstate(all="ignore"):
+            with (_noting(self.watch) as told, always_record(), modes.tracing(told, changed, watch_names),
+                  np.errstate(all="ignore")):
                 result = f(*call_args, **call_kwargs)
             refused(None)
         except TinygradError:
             raise
         except Exception as error:
             refused(error)
+            instead = read_only_error(error)
+            if instead is not None:
+                raise instead from error
             raise
         finally:
             self.counted = list({id(x): x for x in counted.values}.values())

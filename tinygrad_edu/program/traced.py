@@ -63,6 +63,7 @@ class Traced(ndarray):
 
     is_traced = True  # how the rooms below know one
     source: Any = None
+    viewed: Any = None  # the array whose memory it would share in NumPy, where this is a copy
     changed: str = ""  # where it was written to, which no source tells
 
     def __array_finalize__(self, obj: Any) -> None:
@@ -204,6 +205,11 @@ class Traced(ndarray):
         _writable(self).fill(_plain(value))
         changed_in_place(self)
 
+    def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
+        if write:
+            raise in_place_error(_users_line())
+        super().setflags(write=write, align=align, uic=uic)
+
     def __repr__(self) -> str:
         refuse_text()
         return repr(np.asarray(self))
@@ -289,6 +295,19 @@ def in_place_error(where: str) -> TraceError:
                       "entries can be assigned.")
 
 
+def read_only_error(error: Exception) -> TraceError | None:
+    """What to say where NumPy refused to write to an array, as arguments are while they are recorded."""
+    if "read-only" not in str(error) or not isinstance(error, (ValueError, TypeError)):
+        return None
+    where, trace = None, error.__traceback__
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if not filename.startswith((_NUMPY, _PACKAGE)) and not filename.endswith(".pyx"):
+            where = trace.tb_frame, trace.tb_lineno
+        trace = trace.tb_next
+    return None if where is None else in_place_error(_line_of(*where))
+
+
 def _writable(x: Any) -> Any:
     """The array itself, to be written to; not the caller's own, as which large arguments are recorded."""
     if type(x) in (tuple, list):
@@ -312,7 +331,7 @@ def changed_in_place(x: Any) -> None:
         if type(x.base) is not Traced and type(source) is tuple and source[0] in _VIEWING:  # NumPy would have made a view
             x = source[1][0] if source[1] else None
         else:
-            x = x.base
+            x = x.base if x.viewed is None else x.viewed
 
 
 _VIEWING = frozenset({shapes.reshape, shapes.transpose, np.reshape, np.transpose, np.ravel, np.swapaxes, np.moveaxis,
@@ -325,10 +344,12 @@ def _users_line() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith((_NUMPY, _PACKAGE)):
         frame = frame.f_back
-    if frame is None:
-        return "a function of the engine"
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-    return f"{frame.f_code.co_name}, line {frame.f_lineno}" + (f": {line}" if line else "")
+    return "a function of the engine" if frame is None else _line_of(frame, frame.f_lineno)
+
+
+def _line_of(frame: FrameType, number: int) -> str:
+    line = linecache.getline(frame.f_code.co_filename, number).strip()
+    return f"{frame.f_code.co_name}, line {number}" + (f": {line}" if line else "")
 
 
 def as_type(x: Any, dtype: Any) -> Any:
@@ -379,7 +400,10 @@ class Owned(ndarray):
 def traced_argument(value: Any, own: bool) -> Traced:
     """An argument. A large array of the caller's is not copied, and not written to."""
     if own or value.nbytes < LARGE or not value.flags.forc:
-        return traced(value, None, new=own)
+        small = traced(value, None, new=own)
+        if value.dtype.kind != "f":  # np.asarray(labels)[0] = 1; floats are Tensors, which refuse it
+            small.flags.writeable = False
+        return small
     out: Traced = value.view(Owned).view(Traced)
     out.source = None
     out.flags.writeable = False
@@ -407,6 +431,12 @@ def traced(value: Any, source: Any, new: bool = False) -> Traced:
         out = new_array(Traced, value.shape, value.dtype)
         ndarray.__setitem__(out, ..., value)
     out.source = source
+    base = value.base
+    if base is not None:
+        while type(base) is ndarray:  # a view of a view
+            base = base.base
+        if type(base) is Traced:
+            out.viewed = base
     return out
 
 
