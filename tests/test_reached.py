@@ -147,3 +147,56 @@ def test_what_is_reached_is_followed(name: str, monkeypatch: pytest.MonkeyPatch)
 def test_libraries_are_not_walked_and_little_is_watched() -> None:
     W = np.ones((3, 3))
     assert len(guards_of(lambda v: np.tanh(W @ v) + tg.sigmoid(v) + pytest.approx(0), [W])) <= 3
+
+
+def given_cases() -> dict[str, tuple[Any, Any, Any]]:
+    """A function, an object or function that it is given as its first argument, and a change of what lies behind that."""
+    thing, slotted, nested, factor = Thing(), Slotted(), {"settings": Thing()}, [2.0]
+
+    def from_a_closure(v: Any) -> Any:
+        return v * number
+
+    def set_number(i: float) -> None:
+        nonlocal number
+        number = i
+
+    number = 2.0
+    return {
+        "class attribute": (lambda o, v: v * o.k, thing, lambda i: setattr(Thing, "k", i)),
+        "instead of the class attribute": (lambda o, v: v * o.k, Thing(), lambda i: setattr(Thing, "k", i)),
+        "slot": (lambda o, v: v * o.k, slotted, lambda i: setattr(slotted, "k", i)),
+        "property": (lambda o, v: v * o.p, thing, lambda i: setattr(thing.o, "k", i)),
+        "attribute of an attribute": (lambda o, v: v * o.o.k, thing, lambda i: setattr(thing.o, "k", i)),
+        "object in a nest": (lambda n, v: v * n["settings"].o.k, nested, lambda i: setattr(nested["settings"].o, "k", i)),
+        "method": (lambda g, v: g(v), thing.method, lambda i: setattr(Thing, "k", i)),
+        "function and its closure": (lambda g, v: g(v), from_a_closure, set_number),
+        "function and its global": (lambda g, v: g(v), reads_a_global, lambda i: globals().__setitem__("GLOBAL_NUMBER", i)),
+        "function and a list": (lambda g, v: g(v), lambda v: v * factor[0], lambda i: factor.__setitem__(0, i)),
+    }
+
+
+GLOBAL_NUMBER = 2.0
+
+
+def reads_a_global(v: Any) -> Any:
+    return v * GLOBAL_NUMBER
+
+
+@pytest.mark.parametrize("name", [*given_cases()])
+def test_what_is_reached_through_an_argument_is_followed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Thing, "k", 2.0)
+    f, given, change = given_cases()[name]
+    compiled = tg.jit(f)
+    for k in (2.0, 5.0, 5.0, 7.0, 9.0):
+        change(k)
+        for _ in range(2):
+            np.testing.assert_array_equal(compiled(given, V), f(given, V))
+    assert 4 <= compiled.cache_info().misses <= 5
+
+
+def test_an_attribute_of_an_argument_that_hides_its_class_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Thing, "k", 2.0)
+    thing, compiled = Thing(), tg.jit(lambda o, v: v * o.k)
+    np.testing.assert_array_equal(compiled(thing, V), 2.0 * V)
+    thing.k = 5.0
+    np.testing.assert_array_equal(compiled(thing, V), 5.0 * V)

@@ -7,6 +7,7 @@ import inspect
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..containers import flatten
 from ..tensor import Tensor
 from .reached import (
     MISSING,
@@ -49,7 +51,7 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = (), names_
     found: list[Guard] = []
     holders: list[Any] = []
     known: set[int] = set()
-    captured = list(captured)
+    captured, given = list(captured), list(given)
     taken = {id(x) for x in captured}
     owner = inspect.unwrap(f)
     owner = getattr(owner, "__self__", owner)
@@ -60,7 +62,8 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = (), names_
         elif hasattr(model, "__dict__") and not isinstance(model, (ModuleType, FunctionType, type, Tensor, ndarray)):
             found += _of_object(model, read)
     known.update(id(was) for _, _, was in found)
-    for look, place in _places(f):
+    leaves = flatten(given)[0]
+    for look, place in chain.from_iterable(map(_places, [f, *[x for x in leaves if isinstance(x, FunctionType)]])):
         held = look(place)
         if isinstance(held, _VALUES):
             found.append((look, place, held))
@@ -93,7 +96,7 @@ def guards_of(f: Any, captured: Iterable[Any], given: Iterable[Any] = (), names_
         if where is not None:
             found.append((*where, array))
     found = [(look, place, Kept(was) if isinstance(was, ndarray) and id(was) in taken else was) for look, place, was in found]
-    return _once_each(found, reached(f, _ours, _KNOWN, names_read))
+    return _once_each(found, reached(f, _ours, _KNOWN, names_read, leaves))
 
 
 def _once_each(found: list[Guard], more: list[Guard]) -> list[Guard]:

@@ -271,13 +271,15 @@ def texts(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-def reached(f: Any, ours: Callable[[CodeType], bool], known: Iterable[str], read: set[str] | None = None) -> list[Watched]:
+def reached(f: Any, ours: Callable[[CodeType], bool], known: Iterable[str], read: set[str] | None = None,
+            given: Iterable[Any] = ()) -> list[Watched]:
     """What a function reaches by way of objects, as guards: how to look, where, and what was there.
 
-    read : is given the names and the texts that the user's code reads.
+    given : objects and functions among its arguments, which it reaches too. read : is given the names and the texts that the
+    user's code reads.
     """
     walk = _Walk(ours, known)
-    found = walk.reach([f])
+    found = walk.reach([f, *[x for x in given if not isinstance(x, (*_PLAIN, list, tuple, dict, set, frozenset))]])
     if read is not None:
         read |= walk.read | walk.texts
     return found
