@@ -63,7 +63,7 @@ def spread_late(program: Program) -> Program:
     narrow: dict[str, Any] = {}  # a spread value -> what it was spread from
     lines: list[Line] = []
     for name, value in program.constants.items():
-        if value.ndim and value.dtype.kind == "f" and value.size and name in program.derived and (
+        if name in program.derived and value.ndim and value.dtype.kind == "f" and value.size and (
                 value.size == 1 or np.all(value == value.flat[0])):
             narrow[name] = value.dtype.type(value.flat[0])
     if not narrow and "broadcast_to" not in program.operations:
@@ -138,31 +138,30 @@ def _number(x: Any) -> bool:
 def _of_one(line: Line, made: dict[str, Line], program: Program) -> Any:
     if line.op is MULTIPLY:
         for x, other in (line.operands, line.operands[::-1]):
-            if _number(x) and x == 1 and isinstance(other, Name):
+            if type(x) is not Name and _number(x) and x == 1 and isinstance(other, Name):
                 return other
-    if line.op is DIVIDE and _number(line.operands[1]) and line.operands[1] == 1 and isinstance(line.operands[0], Name):
+    elif line.op is DIVIDE and _number(line.operands[1]) and line.operands[1] == 1 and isinstance(line.operands[0], Name):
         return line.operands[0]
     return None
 
 
 def _signs(line: Line, made: dict[str, Line], program: Program) -> Any:
-    def negated(x: Any) -> Any:
-        inner = made.get(x) if isinstance(x, Name) else None
-        return inner.operands[0] if inner is not None and inner.op.forward is NEGATIVE.forward else None
-
     if np.dtype(line.dtype).kind != "f":
         return None  # −1 as an unsigned byte is 255
     if line.op.forward is NEGATIVE.forward:
-        return negated(line.operands[0])
-    if line.op is ADD:
-        a, b = line.operands
-        if negated(b) is not None:
-            return line.but(SUBTRACT, (a, negated(b)))
-        if negated(a) is not None:
-            return line.but(SUBTRACT, (b, negated(a)))
-    if line.op is SUBTRACT and negated(line.operands[1]) is not None:
-        return line.but(ADD, (line.operands[0], negated(line.operands[1])))
+        return _negated(line.operands[0], made)
+    a, b = line.operands
+    if (less := _negated(b, made)) is not None:
+        return line.but(SUBTRACT if line.op is ADD else ADD, (a, less))
+    if line.op is ADD and (less := _negated(a, made)) is not None:
+        return line.but(SUBTRACT, (b, less))
     return None
+
+
+def _negated(x: Any, made: dict[str, Line]) -> Any:
+    """What a value is the negative of."""
+    inner = made.get(x) if type(x) is Name else None
+    return inner.operands[0] if inner is not None and inner.op.forward is NEGATIVE.forward else None
 
 
 def _factors(line: Line, made: dict[str, Line], program: Program) -> Any:
@@ -170,7 +169,7 @@ def _factors(line: Line, made: dict[str, Line], program: Program) -> Any:
     if line.op is not MULTIPLY:
         return None
     for c, x in (line.operands, line.operands[::-1]):
-        inner = made.get(x) if isinstance(x, Name) and _number(c) else None
+        inner = made.get(x) if type(c) is not Name and isinstance(x, Name) and _number(c) else None
         if inner is not None and not inner.named:
             found: tuple[Any, Any] | None = None
             if inner.op is MULTIPLY:

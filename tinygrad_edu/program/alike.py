@@ -35,7 +35,7 @@ def batch_alike(program: Program) -> Program:
 def _batched_once(program: Program) -> Program:
     similar: dict[Any, list[Line]] = {}
     for line in program.lines:
-        if line.shape and (line.op is matmul or (not line.params and ufunc_of(line.op) is not None)):
+        if line.shape and (len(line.shape) == 1 if line.op is matmul else not line.params and ufunc_of(line.op) is not None):
             similar.setdefault((line.op.name, line.shape), []).append(line)
     if all(len(lines) < FEWEST for lines in similar.values()):
         return program

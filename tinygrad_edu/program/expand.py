@@ -105,9 +105,9 @@ class Writer:
     def reduce(self, ufunc: np.ufunc, x: Symbol, axis: Any, keepdims: bool) -> Symbol:
         if isinstance(axis, int):
             axis = (axis,)
-        axes = None if axis is None else tuple(sorted(i % x.ndim for i in axis)) if x.shape else ()
-        kept = reductions.kept_shape(x.shape, axes)
-        shape = kept if keepdims else () if axes is None else tuple(n for i, n in enumerate(x.shape) if i not in axes)
+        axes = None if axis is None else tuple(sorted([i % x.ndim for i in axis])) if x.shape else ()
+        shape = reductions.kept_shape(x.shape, axes) if keepdims else () if axes is None else tuple(
+            [n for i, n in enumerate(x.shape) if i not in axes])
         dtype = x.dtype
         if x.dtype.kind in "b" and ufunc is np.add:
             dtype = np.dtype(np.int64)
@@ -204,7 +204,8 @@ def _sigmoid_error(z: Any, y: Any) -> Any:
     return (np.exp(np.minimum(z, 0)) - y - y * e) / (e + 1)
 
 
-_add_up: Any = np.add.reduce
+def _add_up(x: Symbol, axis: Any = None, keepdims: bool = False) -> Any:
+    return x.writer.reduce(np.add, x, axis, keepdims)  # as np.add.reduce would, by a longer way
 
 
 def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -269,7 +270,7 @@ def _constant_power(x: Any, exponent: float) -> Any:
 
 def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     extra = x.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1)
+    axes = (*range(extra), *[i + extra for i, n in enumerate(shape) if n == 1 and x.shape[i + extra] != 1])
     out = _add_up(x, axis=axes, keepdims=not extra)
     return out if out.shape == shape else out.reshape(shape)
 

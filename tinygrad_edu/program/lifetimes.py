@@ -47,22 +47,22 @@ class Lifetimes:
         self.contiguous |= {str(name): bool(value.flags.c_contiguous) for name, value in self.program.constants.items()}
         for line in self.program.lines:
             name = line.name
-            viewed = line.op.name in _RENAMED and isinstance(line.operands[0], Name) and self._is_view(line)
+            renamed = line.op.name in _RENAMED and isinstance(line.operands[0], Name)
+            viewed = renamed and self._is_view(line)
             self.root[name] = self.root[line.operands[0]] if viewed else name
             self.contiguous[name] = not viewed or (line.op.name == "reshape")
-            found = self._may_lie_in(line)
-            if len(found) > 1:
-                self.lies_in[name] = found
+            if renamed or may_view(line):
+                found = self._may_lie_in(line)
+                if len(found) > 1:
+                    self.lies_in[name] = found
 
     def _may_lie_in(self, line: Line) -> set[str]:
         """All memory that a value may be a view of: a reshape makes a copy or a view, a user's function anything."""
         root = self.root[line.name]
-        if root is line.name and not may_view(line):
-            return {root}
         if line.op.name in ("reshape", "getitem") and isinstance(line.operands[0], Name) and line.shape:
             sources: Sequence[Name] = line.operands[:1]
         elif root is line.name:
-            sources = [x for x in line.uses() if self.shapes[x]]
+            sources = [x for x in line.uses() if self.shapes[x]] if may_view(line) else []
         else:
             return {root, *self.lies_in.get(line.operands[0], ())}
         return {root}.union(*[self.lies_in.get(x) or (self.root[x],) for x in sources])

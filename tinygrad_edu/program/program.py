@@ -234,7 +234,7 @@ class Program:
         shapes: dict[str, tuple[int, ...]] = {x.name: tuple(x.shape) for x in self.inputs}
         dtypes: dict[str, Any] = {x.name: None if x.dtype is None else np.dtype(x.dtype) for x in self.inputs}
         for name, value in self.constants.items():
-            shapes[name], dtypes[name] = np.shape(value), value.dtype
+            shapes[name], dtypes[name] = value.shape, value.dtype
         for flat in self.flats:
             shapes[flat.name], dtypes[flat.name] = (sum(math.prod(shapes[m]) for m in flat.members),), np.dtype(flat.dtype)
         names = [line.name for line in self.lines]
