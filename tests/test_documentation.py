@@ -22,15 +22,15 @@ import shlex
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-import tinygrad_edu as tg
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
@@ -285,3 +285,34 @@ def test_the_examples_of_public_names_are_all_found() -> None:
             examples = doctest.DocTestParser().get_examples(thing.__doc__)
             missed += [name] if not {example.source for example in examples} <= run else []
     assert not missed, f"public names whose examples no test runs: {missed}"
+
+
+@pytest.mark.parametrize(("name", "wrong"), [
+    ("grad", lambda: tg.grad(lambda x: x)(np.ones(2))), ("grad", lambda: tg.grad(lambda x: x)(True)),
+    ("grad", lambda: tg.grad(lambda x: x, "q")(1.0)), ("value_and_grad", lambda: tg.value_and_grad(lambda x: x)(np.ones(2))),
+    ("vjp", lambda: tg.vjp(lambda x: x, np.ones(3))[1](np.ones(2))),
+    ("jvp", lambda: tg.jvp(lambda x: x, np.ones(3), np.ones(2))),
+    ("jacobian", lambda: tg.jacobian(lambda x: x, mode="q")(1.0)), ("hessian", lambda: tg.hessian(lambda x: x)(np.ones(2))),
+    ("hvp", lambda: tg.hvp(lambda x: x, np.ones(2), np.ones(2))),
+    ("elementwise_grad", lambda: tg.elementwise_grad(np.exp)(True)),
+    ("exp", lambda: tg.exp("one")), ("add", lambda: tg.add(np.ones(3), np.ones(2))), ("add", lambda: tg.add(1.0, "one")),
+    ("matmul", lambda: tg.matmul(np.ones((2, 3)), np.ones((2, 3)))), ("softmax", lambda: tg.softmax(np.ones(2), axis=1)),
+    ("split", lambda: tg.split(np.ones(3), 2)), ("reshape", lambda: tg.reshape(np.ones(3), (2, 2))),
+    ("append", lambda: tg.append(np.ones((2, 3)), np.ones((2, 2)), axis=0)),
+    ("concatenate", lambda: tg.concatenate([np.ones((2, 3)), np.ones((2, 2))])),
+    ("broadcast_to", lambda: tg.broadcast_to(np.ones(3), (2,))), ("vecdot", lambda: tg.vecdot(np.ones(3), np.ones(2))),
+    ("cross_entropy", lambda: tg.cross_entropy(np.ones((2, 3)), [0, 3])), ("mse", lambda: tg.mse(1.0, 2.0, "median")),
+    ("binary_cross_entropy", lambda: tg.binary_cross_entropy(np.ones(3), np.ones(2))),
+    ("l1", lambda: tg.l1(np.ones(3), np.ones(2))),
+    ("huber", lambda: tg.huber(1.0, 2.0, delta=0.0)), ("smooth_l1", lambda: tg.smooth_l1(1.0, 2.0, beta=-1.0))])
+def test_docstrings_name_the_errors_that_are_raised(name: str, wrong: Callable[[], object]) -> None:
+    with pytest.raises((ValueError, TypeError, RuntimeError)) as raised:
+        wrong()
+    assert type(raised.value).__name__ in str(getattr(tg, name).__doc__)
+
+
+@pytest.mark.parametrize(("name", "also"), [("conj", "real"), ("rad2deg", "degrees"), ("deg2rad", "radians"), ("fabs", "abs"),
+                                            ("mod", "remainder"), ("true_divide", "divide")])
+def test_one_function_of_two_names_says_both(name: str, also: str) -> None:
+    first = str(getattr(tg, name).__doc__).splitlines()[0]
+    assert name in first and also in first

@@ -44,6 +44,9 @@ def value_and_grad(f: Callable[..., Any], argnums: Wanted = 0, has_aux: bool = F
     other settings stay as they are). has_aux : f returns (number, extra), and so does the result, ((number, extra),
     gradient). The graph is freed as it is used.
 
+    Raises GradientError where f returns more than one number, DTypeError for an argument without derivative (truth values,
+    text, objects of unknown classes), ValueError where argnums names no argument.
+
     >>> import tinygrad_edu as tg
     >>> tg.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 5.0)
     (np.float64(10.0), (np.float64(5.0), np.float64(2.0)))
@@ -93,6 +96,9 @@ def grad(f: Callable[..., Any], argnums: Wanted = 0, has_aux: bool = False) -> C
     argument's gradient, a tuple a tuple of gradients. Arguments may be nested containers of arrays. has_aux : f returns
     (number, extra), and the result is (gradient, extra).
 
+    Raises GradientError where f returns more than one number, DTypeError for an argument without derivative (truth values,
+    text, objects of unknown classes), ValueError where argnums names no argument.
+
     >>> import tinygrad_edu as tg
     >>> square = lambda x: x * x
     >>> tg.grad(square)(3.0), tg.grad(tg.grad(square))(3.0)
@@ -111,6 +117,8 @@ def grad(f: Callable[..., Any], argnums: Wanted = 0, has_aux: bool = False) -> C
 
 def elementwise_grad(f: Callable[..., Any], argnums: Wanted = 0, has_aux: bool = False) -> Callable[..., Any]:
     """f'(x) entry by entry, for a function that acts entry by entry: the gradient of the sum of its results.
+
+    The result has x's shape. Raises DTypeError for an argument without derivative.
 
     >>> import tinygrad_edu as tg
     >>> tg.elementwise_grad(tg.square)([1.0, 2.0, 3.0])
@@ -131,6 +139,9 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """(f(*primals), pull): pull(g) is the vector-Jacobian product gᵀ ∂f/∂(primals), a tuple with one entry per primal.
 
     f may return nested containers; g then comes in the same nest. pull may be called many times.
+
+    g has the shape of f's result, and raises ShapeError otherwise; the results have the primals' shapes and dtypes. Raises
+    DTypeError for primals or results without derivative.
 
     >>> import tinygrad_edu as tg
     >>> y, pull = tg.vjp(lambda x: x * x, [1.0, 2.0])
@@ -173,6 +184,9 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fals
 
     primals and tangents are tuples, one entry per argument, of equal shapes; a single argument may be given bare.
 
+    The second result has the first's shape. Raises ShapeError where a tangent's shape is not its primal's, DTypeError for
+    primals or results without derivative.
+
     >>> import tinygrad_edu as tg
     >>> tg.jvp(lambda x: x * x, 3.0, 1.0)
     (np.float64(9.0), np.float64(6.0))
@@ -203,6 +217,8 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
 
     f runs once, and every push reuses its record: the linear map ∂f/∂(primals) as a function. It is to jvp what vjp's
     pull is to the gradient.
+
+    Raises what jvp raises.
 
     >>> import tinygrad_edu as tg
     >>> y, push = tg.linearize(lambda x: x * x, [1.0, 2.0])
@@ -258,6 +274,8 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fals
 
     primals and tangents as for jvp. A tuple gives a tuple, a bare argument its own nest. has_aux : f returns (number,
     extra), and the result is (product, extra).
+
+    Raises GradientError where f returns more than one number, ShapeError where a tangent's shape is not its primal's.
 
     >>> import tinygrad_edu as tg
     >>> tg.hvp(lambda x: (x**3).sum(), [1.0, 2.0], [1.0, 0.0])

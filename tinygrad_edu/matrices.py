@@ -29,6 +29,8 @@ def jacobian(f: Callable[..., Any], argnums: Wanted = 0, mode: str = "auto", lay
     its transpose. Results or arguments in containers give containers of Jacobians, nested as
     the result and then as the argument: J["loss"]["W"]. has_aux : f returns (result, extra), and so does the Jacobian.
 
+    Raises ValueError for another mode, DTypeError for arguments or results without derivative.
+
     >>> import tinygrad_edu as tg
     >>> tg.jacobian(lambda x: x * x)([1.0, 2.0])
     array([[2., 0.],
@@ -152,6 +154,8 @@ def hessian(f: Callable[..., Any], argnums: Wanted = 0, has_aux: bool = False) -
     One recorded gradient, and its Jacobian, mostly all directions in one sweep. Containers give containers of containers,
     H["W"]["b"] = ∂²f/∂W∂b with the shape of W, then of b. has_aux : f returns (number, extra), and the result is
     (Hessian, extra).
+
+    Raises GradientError where f returns more than one number, DTypeError for arguments without derivative.
 
     >>> import tinygrad_edu as tg
     >>> tg.hessian(lambda x: (x**3).sum())([1.0, 2.0])

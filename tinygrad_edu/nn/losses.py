@@ -62,6 +62,8 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
     0 · log 0 counts as 0. Where a comes from a sigmoid, binary_cross_entropy_with_logits is exact for any logit.
     weight : a factor for each loss, a number or an array that broadcasts; the mean still divides by the number of losses.
 
+    Raises ShapeError where the shapes differ.
+
     >>> import tinygrad_edu as tg
     >>> print(tg.binary_cross_entropy(tg.Tensor([0.5, 0.5]), [0, 1]))  # ln 2
     0.693147180559945...
@@ -176,6 +178,8 @@ def cross_entropy(logits: Any, target: Any, axis: int | None = None, reduction: 
     weight : one factor for each class; with class indices the mean divides by the sum of the factors, so it is the weighted
     mean. ignore_index : this class index counts nothing. label_smoothing : the part of each target that is shared among all
     classes (Szegedy et al. 2016).
+
+    Raises ShapeError where shapes do not fit, ValueError for class indices that are none.
 
     >>> import tinygrad_edu as tg
     >>> print(tg.cross_entropy(tg.Tensor([[2.0, 2.0], [1000.0, 0.0]]), [0, 0]))  # (ln 2 + 0) / 2

@@ -20,6 +20,8 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
     prediction, target : any shape, the same; either may be a Tensor. reduction : "mean", "sum", or "none" for one loss each.
 
+    Raises ShapeError where the shapes differ, ValueError for another reduction.
+
     >>> import tinygrad_edu as tg
     >>> tg.mse(tg.Tensor([1.0, 2.0]), [1, 4])
     Tensor(2.0)
@@ -30,6 +32,8 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
 def l1(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """|ŷ − y|, the mean absolute error. Derivative sign(ŷ − y), 0 where they are equal.
+
+    Shapes and reduction as for mse. Raises ShapeError, and ValueError for another reduction.
 
     >>> import tinygrad_edu as tg
     >>> tg.l1(tg.Tensor([1.0, 2.0]), [1, 4])
@@ -44,6 +48,8 @@ def huber(prediction: Any, target: Any, reduction: str = "mean", delta: float = 
 
     Derivative e, limited to [−delta, delta].
 
+    Shapes and reduction as for mse. Raises ShapeError, and ValueError for another reduction, or a delta that is not above 0.
+
     >>> import tinygrad_edu as tg
     >>> tg.grad(lambda p: tg.huber(p, [0, 0], "sum"))([0.5, 30.0])
     array([0.5, 1. ])
@@ -56,6 +62,8 @@ def huber(prediction: Any, target: Any, reduction: str = "mean", delta: float = 
 
 def smooth_l1(prediction: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
     """½e²/beta of the error e = ŷ − y where |e| ≤ beta, |e| − ½ beta beyond: huber / beta; beta=0 is l1 (Girshick 2015).
+
+    Shapes and reduction as for mse. Raises ShapeError, and ValueError for another reduction, or a beta below 0.
 
     >>> import tinygrad_edu as tg
     >>> tg.smooth_l1(tg.Tensor([0.5, 3.0]), [0, 0], "none", beta=0.5)

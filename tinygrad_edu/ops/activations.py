@@ -51,6 +51,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """x for x > 0, alpha (exp(x) − 1) otherwise (Clevert et al. 2015).
 
+    Any shape; the result has x's. Derivative 1 for x > 0, alpha exp(x) otherwise.
+
     >>> import tinygrad_edu as tg
     >>> tg.check_gradients(tg.elu, -0.5).ok
     True
@@ -218,6 +220,8 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
 def gelu(x: Any, approximate: str = "none") -> Any:
     """x Φ(x), with Φ the normal distribution function; "tanh" takes the approximation of Hendrycks and Gimpel (2016).
 
+    Any shape; the result has x's. Derivative Φ(x) + x φ(x), φ the normal density.
+
     >>> import tinygrad_edu as tg
     >>> tg.check_gradients(tg.gelu, 0.7).ok
     True
@@ -229,6 +233,8 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 def softmax(x: Any, axis: Axis = -1) -> Any:
     """exp(x_i) / Σ_j exp(x_j) along the axis, without overflow. ∂s_i/∂x_j = s_i (δ_ij − s_j).
+
+    Any shape; the result has x's, and adds up to 1 along the axis. Raises AxisError for an axis that x has not.
 
     >>> import tinygrad_edu as tg
     >>> tg.softmax([1000.0, 1000.0])

@@ -165,6 +165,8 @@ def _joinable(xs: Any, where: str) -> list[Any]:
 def concatenate(xs: Any, axis: int | None = 0) -> Any:
     """Join along an existing axis; None flattens each first. Each operand gets its part of the gradient.
 
+    Raises ShapeError where shapes differ in another axis.
+
     >>> import tinygrad_edu as tg
     >>> tg.concatenate([tg.Tensor([1.0]), [2.0, 3.0]])
     Tensor([1., 2., 3.])
@@ -244,6 +246,8 @@ def column_stack(xs: Any) -> Any:
 def append(x: Any, values: Any, axis: int | None = None) -> Any:
     """x followed by values; None flattens both.
 
+    Along an axis, x and values have the same shape but for that axis, or ShapeError is raised.
+
     >>> import tinygrad_edu as tg
     >>> tg.append(tg.Tensor([1.0]), 2.0)
     Tensor([1., 2.])
@@ -275,6 +279,8 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut into a number of equal parts, or at the given places.
+
+    Raises ValueError where the axis does not divide into equal parts.
 
     >>> import tinygrad_edu as tg
     >>> [part.shape for part in tg.split(tg.Tensor([1.0, 2.0, 3.0]), [1])]

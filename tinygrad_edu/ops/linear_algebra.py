@@ -524,6 +524,8 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 def kron(a: Any, b: Any) -> Any:
     """The Kronecker product: every entry of a times the whole of b, side by side.
 
+    Along every axis the result's size is the product of both: (m, n) and (p, q) give (mp, nq).
+
     >>> import tinygrad_edu as tg
     >>> tg.kron(tg.Tensor([1.0, 10.0]), [1.0, 2.0])
     Tensor([ 1.,  2., 10., 20.])
@@ -568,6 +570,8 @@ def _linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
     """The inner product of vectors along an axis of both.
+
+    The result has the broadcast shape without that axis. Raises ShapeError where the vectors' sizes differ.
 
     >>> import numpy as np, tinygrad_edu as tg
     >>> tg.vecdot(tg.Tensor(np.ones((2, 3))), [1.0, 2.0, 3.0])

@@ -16,6 +16,7 @@ from .inputs import floating, operand, value_of
 _DOC = """{summary}
 
     Any shape, entry by entry; the result has x's shape and dtype. Derivative: {slope}.
+    Raises DTypeError where x is not real numbers.
 
     >>> import tinygrad_edu as tg
     >>> tg.check_gradients(tg.{name}, {point}).ok
@@ -117,7 +118,7 @@ def _unary(name: str, op: Primitive, slope: str, point: float = 0.5, summary: st
     return function
 
 
-absolute = _unary("absolute", pointwise.absolute, "sign(x), 0 at 0")
+absolute = _unary("absolute", pointwise.absolute, "sign(x), 0 at 0", summary="NumPy's abs, absolute and fabs: |x|.")
 abs = absolute
 fabs = absolute
 negative = _unary("negative", pointwise.negative, "−1")
@@ -145,8 +146,8 @@ tanh = _unary("tanh", pointwise.tanh, "1 − tanh² x")
 arcsinh = _unary("arcsinh", pointwise.arcsinh, "1/√(x²+1)")
 arccosh = _unary("arccosh", pointwise.arccosh, "1/√(x²−1)", 1.5)
 arctanh = _unary("arctanh", pointwise.arctanh, "1/(1−x²)")
-degrees = rad2deg = _unary("degrees", pointwise.degrees, "180/π")
-radians = deg2rad = _unary("radians", pointwise.radians, "π/180")
+degrees = rad2deg = _unary("degrees", pointwise.degrees, "180/π", summary="NumPy's degrees and rad2deg: radians in degrees.")
+radians = deg2rad = _unary("radians", pointwise.radians, "π/180", summary="NumPy's radians and deg2rad: degrees in radians.")
 sinc = _unary("sinc", pointwise.sinc, "(cos πx − sinc x)/x, 0 at 0")
 sign = _unary("sign", pointwise.sign, "0")
 floor = _unary("floor", pointwise.floor, "0")
@@ -159,7 +160,7 @@ sigmoid = _unary("sigmoid", pointwise.sigmoid, "σ(1−σ)", summary="σ(x) = 1/
 log_sigmoid = _unary("log_sigmoid", pointwise.log_sigmoid, "σ(−x)", summary="log σ(x), exact also where σ(x) rounds to "
                      "0 or 1.", to_float=True)
 silu = _unary("silu", pointwise.silu, "σ(x)(1 + x σ(−x))", summary="x σ(x), also called swish.", to_float=True)
-real = conj = _unary("real", pointwise.identity, "1")
+real = conj = _unary("real", pointwise.identity, "1", summary="NumPy's real and conj, which leave real numbers as they are.")
 
 
 def _predicate(name: str, op: Primitive) -> Any:
@@ -183,6 +184,7 @@ isfinite = _predicate("isfinite", pointwise.isfinite)
 _BINARY_DOC = """{summary}
 
     Operands broadcast; each gradient has its operand's shape and dtype. {slope}
+    Raises ShapeError where shapes do not broadcast, DTypeError where operands are not real numbers.
 
     >>> import tinygrad_edu as tg
     >>> tg.check_gradients(tg.{name}, 2.5, 1.5).ok
@@ -208,9 +210,10 @@ def _binary(name: str, op: Primitive, slope: str, summary: str = "") -> Any:
 add = _binary("add", pointwise.add, "Derivatives 1 and 1.")
 subtract = _binary("subtract", pointwise.subtract, "Derivatives 1 and −1.")
 multiply = _binary("multiply", pointwise.multiply, "Derivatives b and a.")
-divide = true_divide = _binary("divide", pointwise.divide, "Derivatives 1/b and −a/b².")
+divide = true_divide = _binary("divide", pointwise.divide, "Derivatives 1/b and −a/b².",
+                               "NumPy's divide and true_divide: a / b.")
 floor_divide = _binary("floor_divide", pointwise.floor_divide, "Derivatives 0.")
-remainder = mod = _binary("remainder", pointwise.remainder, "Derivatives 1 and −⌊a/b⌋.")
+remainder = mod = _binary("remainder", pointwise.remainder, "Derivatives 1 and −⌊a/b⌋.", "NumPy's remainder and mod: a % b.")
 fmod = _binary("fmod", pointwise.fmod, "Derivatives 1 and −trunc(a/b).")
 float_power = _binary("float_power", pointwise.power, "Derivatives b a^(b−1) and a^b ln a.")
 arctan2 = _binary("arctan2", pointwise.arctan2, "Derivatives b/(a²+b²) and −a/(a²+b²).")
@@ -220,7 +223,7 @@ minimum = _binary("minimum", pointwise.minimum, "A tie shares the gradient, ½ e
 fmax = _binary("fmax", pointwise.fmax, "As maximum, but a nan loses.")
 fmin = _binary("fmin", pointwise.fmin, "As minimum, but a nan loses.")
 logaddexp = _binary("logaddexp", pointwise.logaddexp, "Derivatives σ(a−b) and σ(b−a).")
-logaddexp2 = _binary("logaddexp2", pointwise.logaddexp2, "Derivatives as of logaddexp, base 2.")
+logaddexp2 = _binary("logaddexp2", pointwise.logaddexp2, "Derivatives 2^a/(2^a + 2^b) and 2^b/(2^a + 2^b).")
 copysign = _binary("copysign", pointwise.copysign, "Derivatives sign(a) sign(b) and 0.")
 heaviside = _binary("heaviside", pointwise.heaviside, "Derivatives 0, and 1 for the second where the first is 0.")
 

@@ -30,6 +30,8 @@ def matmul(a: Any, b: Any) -> Any:
 
     Derivatives g bᵀ and aᵀ g.
 
+    a (..., n, k), b (..., k, p), or vectors (k,); the result (..., n, p). Raises ShapeError where the inner sizes differ.
+
     >>> import numpy as np, tinygrad_edu as tg
     >>> tg.matmul(tg.Tensor(np.ones((2, 3))), np.ones(3))
     Tensor([3., 3.])

@@ -31,6 +31,8 @@ def _shape_given(parts: tuple[Any, ...]) -> Any:
 def reshape(x: Any, *shape: Any, order: str = "C") -> Any:
     """The same entries in another shape, as reshape(x, (2, 3)); one size may be −1.
 
+    Raises ShapeError where the numbers of entries differ.
+
     >>> import tinygrad_edu as tg
     >>> tg.reshape(tg.Tensor([1.0, 2.0, 3.0]), (3, 1)).shape
     (3, 1)
@@ -213,6 +215,8 @@ atleast_1d, atleast_2d, atleast_3d = (_at_least(n, f"atleast_{n}d") for n in (1,
 
 def broadcast_to(x: Any, shape: Any) -> Any:
     """Repeat along axes of size 1 and new leading axes until the shape is reached. Gradients are summed back.
+
+    Raises ShapeError where x's shape does not broadcast.
 
     >>> import tinygrad_edu as tg
     >>> tg.broadcast_to(tg.Tensor([1.0, 2.0]), (3, 2)).shape

@@ -296,6 +296,8 @@ def _variables(m: Any, rowvar: bool) -> Any:
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     """The correlations of variables: their covariances divided by both standard deviations.
 
+    Arguments as for cov: m variables give (m, m), one gives a number.
+
     >>> import tinygrad_edu as tg
     >>> tg.corrcoef(tg.Tensor([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]])).numpy().round(3).tolist()
     [[1.0, 1.0], [1.0, 1.0]]
