@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"]
