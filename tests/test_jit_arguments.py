@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import InPlaceError, TraceError, UnsupportedError
+from tinygrad_edu.errors import DTypeError, InPlaceError, TraceError, UnsupportedError
 
 RNG = np.random.default_rng(0)
 SIZES = [4, 100]  # small arrays are copied while recording; of large floats the second recording has stand-ins
@@ -210,6 +210,15 @@ def test_what_fails_the_second_time_is_not_compiled() -> None:
         tg.jit(f)(np.ones(3))
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_arrays_with_an_arithmetic_of_their_own_are_refused() -> None:
+    compiled = tg.jit(lambda x: x * x)
+    compiled(normal(3))
+    for x in (np.matrix(normal(3)), np.ma.masked_less(normal(3), 0), np.ma.masked_equal(numbered(3), 1)):
+        with pytest.raises(DTypeError, match="arithmetic"):
+            compiled(x)
+
+
 # ---------------------------------------------------------------- functions that choose by numbers
 
 
@@ -235,3 +244,92 @@ def test_choices_follow_the_numbers(f: Any, first: Any, n: int) -> None:
 def test_numbers_taken_past_the_recording_of_a_large_array_are_refused(leak: Any, first: Any) -> None:
     with pytest.raises((TraceError, UnsupportedError)):
         tg.jit(leak)(first(RNG.standard_normal(10_007)))
+
+
+def assigned(x: Any) -> Any:
+    z = 2 * x
+    z[0] = 5.0
+    first = z > 1
+    z[first] = 1.0
+    z[:, 1] = z[:, 0] * x[:, 0]
+    second = np.argsort(z[2])
+    z[z < -1] = -1.0
+    return z[2][second], first, np.sum(z * x), z > 0
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_entries_are_assigned_by_comparisons_of_the_array_itself(n: int) -> None:
+    check(assigned, *[(normal(n),) for _ in range(4)])
+    slope = tg.jit(tg.grad(lambda x: assigned(x)[2]))
+    for x in (normal(n), normal(n)):
+        np.testing.assert_allclose(slope(x), tg.grad(lambda x: assigned(x)[2])(x), rtol=1e-9, atol=1e-12)
+
+
+def test_a_function_compiled_inside_of_integers_alone_is_recorded_along() -> None:
+    counts = tg.jit(lambda y: np.bincount(y, minlength=5) * 1.0)
+    held = tg.jit(lambda x: x + 1)
+
+    def f(x: Any, y: Any) -> Any:
+        return np.sum(x) * counts(y), counts(y=y), held(x) * x
+
+    for size in (20, 20_000):
+        counts(numbered(2, int, 5).reshape(-1))
+        check(f, *[(normal(3), RNG.integers(0, 5, size)) for _ in range(4)])
+
+
+def test_settings_and_nests_of_all_kinds() -> None:
+    def f(x: Any, y: Any = None, *more: Any, scale: Any = 2.0, how: str = "sum") -> Any:
+        for z in more:
+            x = x + z["a"][0] * z["b"]
+        x = x * scale if y is None else x * y
+        return np.sum(x) if how == "sum" else {"x": x, "how": how, "none": None}
+
+    compiled = tg.jit(f)
+    nest = [{"a": (normal(3), 2), "b": 0.5}, {"a": [normal(3), None], "b": np.float32(2)}]
+    for _ in range(2):
+        for args in ((normal(3),), (normal(3), None), (normal(3), 2.0), (normal(3), 3), (normal(3), True),
+                     (normal(3), normal(3)[0]), (normal(3), np.array(4.0)), (normal(3), np.array(4)),
+                     (normal(3), None, *nest), (normal(3), 1.5, nest[1]),
+                     (np.zeros((0, 3)),), (np.zeros((0, 3)), np.zeros(3))):
+            for kwargs in ({}, {"scale": 3.0}, {"scale": -0.0}, {"scale": 3}, {"how": "x"}, {"how": "x", "scale": np.ones(3)}):
+                got, wanted = compiled(*args, **kwargs), f(*args, **kwargs)
+                if isinstance(wanted, dict):
+                    assert got["how"] == "x" and got["none"] is None
+                    got, wanted = got["x"], wanted["x"]
+                    assert np.all(np.signbit(got) == np.signbit(wanted))
+                np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+def counted_by_mask(x: Any) -> Any:
+    z = tg.zeros(x.shape)
+    z[x > 0] = 1.0
+    return np.sum(z) * x[0]
+
+
+def compared_later(x: Any) -> Any:
+    z = tg.zeros(x.shape)
+    z[0] = x[0]
+    return np.sum(z > 0) * x
+
+
+def by_order(x: Any) -> Any:
+    z = tg.zeros(x.shape)
+    z[np.argsort(x[:, 0])[:2]] = 1.0
+    return np.sum(z * x)
+
+
+def untouched_row(x: Any) -> Any:
+    z = 1 * x
+    z[x > 1] = 1.0
+    return z[2] + z[-1]
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("f", [counted_by_mask, compared_later, by_order, untouched_row])
+def test_constants_that_are_filled_follow_the_numbers(f: Any, n: int) -> None:
+    compiled = tg.jit(f)
+    for shift in (-3.0, 0.0, 0.5, 3.0):
+        x = normal(n) + shift
+        with tg.no_grad():
+            wanted = f(tg.Tensor(x, requires_grad=False))
+        np.testing.assert_allclose(compiled(x), getattr(wanted, "value", wanted), rtol=1e-12, atol=1e-12)

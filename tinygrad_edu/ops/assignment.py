@@ -145,8 +145,8 @@ def set_item(t: Tensor, index: Any, values: Any) -> None:
                          "would lose its gradient. Use .astype(float).")
     new = v.value if type(v) is Tensor else v
     widens = value.dtype.kind == "f" and np.iscomplexobj(new)  # complex numbers are there in check_gradients alone
-    private = (alone and not widens and type(value) is ndarray and value.flags.owndata and value.flags.writeable
-               and getrefcount(value) <= _ARRAY_HELD_ONCE)
+    private = (alone and here.note is None and not widens and type(value) is ndarray and value.flags.owndata
+               and value.flags.writeable and getrefcount(value) <= _ARRAY_HELD_ONCE)
     if private and not tracked and not t.requires_grad:
         value[index] = new
         t.id = tensor.last_change = next_id()
@@ -173,6 +173,8 @@ def set_item(t: Tensor, index: Any, values: Any) -> None:
                 v = old
             elif type(v) is Tensor:
                 _settle_between(v, t, old)
+    if here.note is not None:
+        changed = here.note(indexing.assign, (old if tracked else value, v), {"index": index}, changed)
     t.value = changed if changed.ndim or type(changed) is not ndarray else changed[()]
     t.grad = None
     t.history = history
@@ -298,6 +300,8 @@ def piece(t: Tensor, index: Any) -> Any:
         return None
     place = history.places.get(_key(index))
     if place is None:
+        if here.note is not None:  # which entries a mask names may be another matter in the next call
+            return None
         owner = _owner(t, history)[index]
         if not owner.any() and type(t.args[0]) is Tensor:
             return indexing.getitem(t.args[0], index=index)

@@ -17,7 +17,7 @@ from ..calculus import flatten
 from ..containers import opened
 from ..errors import InPlaceError, TraceError
 from ..memory import look_as_before, look_rarely
-from ..modes import recording
+from ..modes import here, recording
 from ..tensor import Tensor, leaf
 from .compiled import PASS_NAMES, Compiled, compiled, describe
 from .constants import arrays_among, identity_of, made_anew, refuse_unfit, seal, with_constants
@@ -104,8 +104,9 @@ class Jit:
         leaves, _ = flatten((args, kwargs))
         if recording() and any(type(x) is Tensor and x.requires_grad for x in leaves):
             return self.f(*args, **kwargs)  # inside another record, which goes on through here
-        if self.constant and any(getattr(x, "is_traced", False) for x in leaves):
-            return self.f(*args, **kwargs)  # inside another function that is compiled: its numbers are not constant
+        if here.note is not None and any(getattr(x, "is_traced", False) or (
+                type(x) is Tensor and getattr(x.value, "is_traced", False)) for x in leaves):
+            return self.f(*args, **kwargs)  # inside another function that is compiled
         key = self._key(args, kwargs)
         with self.lock:
             entry = self.entries.get(key)

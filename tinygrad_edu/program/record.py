@@ -20,7 +20,7 @@ from numpy import ndarray
 from .. import modes, tensor
 from ..backprop import Graph
 from ..calculus import flatten
-from ..errors import StaleError, TinygradError, TraceError
+from ..errors import DTypeError, StaleError, TinygradError, TraceError
 from ..modes import always_record
 from ..rules import TABLE
 from ..tensor import Primitive, Tensor, leaf, next_id
@@ -171,6 +171,9 @@ class Recording:
         x = _as_list_of_numbers(x)
         if isinstance(x, float) and not isinstance(x, np.floating):  # a Python number never widens float32
             x = np.float32(x) if single else np.float64(x)
+        if type(x) is not ndarray and isinstance(x, (np.ma.MaskedArray, np.matrix)):
+            raise DTypeError(f"jit: {type(x).__name__} has its own arithmetic, which a recording would not follow. "
+                             "Pass np.asarray(x) (and the mask as an array of its own).")
         if not x.dtype.isnative:
             x = x.astype(x.dtype.newbyteorder("="))
         value = traced_argument(x, self.own)
@@ -244,7 +247,7 @@ class Recording:
     def _made_from(self) -> list[Tensor]:
         waiting = [r for r in self.results if type(r) is Tensor]
         for r in self.results:
-            if type(r) is Traced and type(r.source) is tuple:
+            if type(r) is Traced and type(_source_of(r)) is tuple:
                 waiting += [a for a in r.source[1] if type(a) is Tensor]
         waiting = [x for x in dict.fromkeys(waiting) if x.op is not None]
         seen = set(waiting)
@@ -332,7 +335,7 @@ class Recording:
                 continue
             if here.changed:
                 _cannot_follow(here, here)
-            source = here.source
+            source = _source_of(here)
             if source is None:
                 return None
             if type(source) is Traced:
@@ -383,6 +386,22 @@ class Recording:
                                      "the arguments, so the shape would be that of this run only. Pass the bound as an integer "
                                      "argument, or take entries by np.where(np.arange(n) < bound, x, 0).")
         return value
+
+
+def _source_of(x: Traced) -> Any:
+    """The call that made a value, of the Tensors as they were then: `mask = z > 1; z[mask] = 1`."""
+    if x.at and type(x.source) is tuple:
+        function, inputs, params = x.source
+        if any(type(a) is Tensor and hasattr(a, "history") for a in inputs):
+            x.source = function, tuple([_as_it_was(a, x.at) for a in inputs]), params
+        x.at = 0
+    return x.source
+
+
+def _as_it_was(a: Any, at: int) -> Any:
+    history = getattr(a, "history", None) if type(a) is Tensor else None
+    versions = [old for old in (*history.versions, a) if old.id < at] if history is not None else []
+    return versions[-1] if versions else a
 
 
 def _as_many(mask: Any, wanted: int) -> Any:

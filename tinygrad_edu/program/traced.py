@@ -25,7 +25,7 @@ from numpy import ndarray
 
 from ..errors import TraceError, UnsupportedError
 from ..rules import indexing, pointwise, products, shapes
-from ..tensor import Primitive, Tensor
+from ..tensor import Primitive, Tensor, next_id
 from .stand_ins import LARGE, computed, reduced, stands_in
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -63,6 +63,7 @@ class Traced(ndarray):
 
     is_traced = True  # how the rooms below know one
     source: Any = None
+    at: int = 0  # when it was made of Tensors, which may be assigned into later; 0 where no such question comes up
     viewed: Any = None  # the array whose memory it would share in NumPy, where this is a copy
     changed: str = ""  # where it was written to, which no source tells
 
@@ -492,7 +493,7 @@ def _refuse(what: str) -> None:
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
     where = f"{frame.f_code.co_name}, line {frame.f_lineno}" + (f": {line}" if line else "")
     remedy = ("np.where(condition, a, b), which keeps both branches" if what == "bool"
-              else "the Tensor itself, or .numpy() for a fixed number")
+              else "the Tensor or array itself; a number that decides shapes or rounds must not be computed from arrays")
     meant = "a condition" if what == "bool" else what
     error = UnsupportedError(f"{where} — uses a value that depends on the arguments as {meant}; the formulas recorded would "
                              f"hold for these numbers only. Use {remedy}.")
@@ -586,8 +587,11 @@ def note(op: Primitive, args: tuple[Any, ...], params: dict[str, Any], y: Any) -
         return y
     if type(y) is Traced and not same and _is_new(op, y):
         y.source, y.changed = (op, args, params), ""  # whatever its function did inside
-        return y
-    return traced(y, (op, args, params), new=op.blocked or op is indexing.put)
+        out = y
+    else:
+        out = traced(y, (op, args, params), new=op.blocked or op is indexing.put)
+    out.at = next_id()
+    return out
 
 
 def _is_new(op: Primitive, y: Traced) -> bool:
