@@ -56,7 +56,7 @@ def _batched_once(program: Program) -> Program:
         if names & stacks.fixed or names & stacks.placed or any(x in names for line in members for x in line.uses()):
             continue
         members = [reworded(line, by) for line in members]  # what they are made of may be done at once already
-        latest = max(stacks.after(line.operands) for line in members)
+        latest = max([stacks.after(line.operands) for line in members])
         earliest = min(stacks.first_use.get(str(line.name), len(program.lines)) for line in members)
         if latest >= earliest:
             continue
@@ -122,7 +122,7 @@ def _kind(line: Line, stacks: Stacks) -> Any:
             index = source.params["index"]
             return "part", "i" if type(index) is int else repr(index), inner.op.name if inner is not None else ""
         return source.op.name, source.shape
-    return line.op.name, line.shape, np.dtype(line.dtype), tuple(of(x) for x in line.operands)
+    return line.op.name, line.shape, np.dtype(line.dtype), tuple([of(x) for x in line.operands])
 
 
 def _inorder_of(members: Sequence[Line], stacks: Stacks) -> list[Line]:

@@ -194,7 +194,8 @@ class _Flattening:
         waiting = [top]
         while waiting:
             x = waiting.pop()
-            if _literal(x) in number:
+            own = _literal(x)
+            if own in number:
                 continue
             kind, line = self._kind(x, k, shape, x == top), self.line_of.get(x)
             if kind is None and line is not None:
@@ -209,8 +210,8 @@ class _Flattening:
                 kind = "leaf", len(formula.leaves), self.dtypes[x]
                 formula.leaves.append(x)
             formula.usable = formula.usable and kind is not None and kind[0] != "other"
-            number[_literal(x)] = self.kinds.setdefault(kind, len(self.kinds))
-            formula.steps.append((x, number[_literal(x)], kind))
+            number[own] = self.kinds.setdefault(kind, len(self.kinds))
+            formula.steps.append((x, number[own], kind))
         return formula
 
     def _plain(self, x: Any) -> Any:

@@ -121,7 +121,8 @@ class Emitter(Lifetimes):
         name = line.name
         size = math.prod(line.shape) * self.dtypes[name].itemsize
         most = max(4 * size, 4096)
-        fitting = [(self.slot_size[k], -where) for where, k in enumerate(self.free) if size <= self.slot_size[k] <= most]
+        sizes = self.slot_size
+        fitting = [(sizes[k], -where) for where, k in enumerate(self.free) if size <= sizes[k] <= most]
         if fitting:
             slot = self.free.pop(-min(fitting)[1])
         else:
@@ -130,8 +131,7 @@ class Emitter(Lifetimes):
         self.slot[name] = slot
         self.ending.setdefault(max(self.last.get(name, -1), self.at), []).append(name)
         self.placed[name] = slot
-        dtype, shape = name_of_dtype(line.dtype), shape_text(line.shape)
-        self.prologue.append(f"{name} = memory({slot}, {shape}, {self._np(dtype)})")
+        self.prologue.append(f"{name} = memory({slot}, {shape_text(line.shape)}, {self._np(name_of_dtype(line.dtype))})")
         return name
 
     def _whole(self, name: str) -> None:
@@ -426,7 +426,7 @@ class Emitter(Lifetimes):
 
     def out(self, line: Line, i: int, over: Sequence[Any] = ()) -> str | None:
         """Where the result goes: over an operand that is not needed any more, to planned memory, or None for anew."""
-        dying = [str(x) for x in over if isinstance(x, Name) and self.last.get(self.root[x]) == i and (
+        dying = [x for x in over if type(x) is Name and self.last.get(self.root[x]) == i and (
             self.root[x] == x or (self.contiguous[x] and x in self.static))]  # or all of its entries, reshaped
         place = self._place(line, i, dying)
         if place is not None:

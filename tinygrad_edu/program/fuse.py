@@ -284,7 +284,8 @@ def fuse(program: Program, threads: int | None = None) -> Program:
     No number changes but sums over blocks. `threads` (default: as many as allowed) may share a region with enough work.
     """
     shapes, dtypes = program.kinds
-    if not any(math.prod(shape) * dtypes[x].itemsize >= LARGE for x, shape in shapes.items() if dtypes[x] is not None):
+    if not any(math.prod(shape) * dtype.itemsize >= LARGE for shape, dtype in {*zip(
+            shapes.values(), dtypes.values(), strict=True)} if dtype is not None):
         return program
     allowed = threads_allowed() if threads is None else threads
     grouping = _Grouping(program)

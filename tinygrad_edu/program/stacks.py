@@ -66,7 +66,7 @@ class Stacks:
 
     def after(self, names: Sequence[Any]) -> int:
         """The position of the last line that makes one of these."""
-        return max((self._made(x) for x in names if isinstance(x, Name)), default=-1)
+        return max([self._made(x) for x in names if type(x) is Name], default=-1)
 
     def _made(self, x: str) -> int:
         """The position from which a value, or what it is a part of, is known."""

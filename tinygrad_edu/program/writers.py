@@ -7,6 +7,7 @@ primitive's own function is called. It asks the emitter for the name of a functi
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,6 +41,7 @@ def of_shape(x: Any, shape: tuple[int, ...]) -> Any:
     return x
 
 
+@functools.lru_cache(1000)
 def shape_text(shape: tuple[int, ...]) -> str:
     return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
 
@@ -51,18 +53,19 @@ def write_ufunc(e: Emitter, line: Line, i: int) -> str | None:
     same = [isinstance(x, Name) and e.shapes[x] == line.shape for x in line.operands] if line.shape else []
     if any(same) and not all(same):
         operands = [_without_axes(e, x, line) or text for x, text in zip(line.operands, operands, strict=True)]
-    if not line.shape and ufunc.__name__ in INFIX and any(isinstance(x, Name) for x in line.operands):
-        return f"{line.name} = {operands[0]} {INFIX[ufunc.__name__]} {operands[1]}"
+    called = ufunc.__name__
+    if not line.shape and called in INFIX and any(isinstance(x, Name) for x in line.operands):
+        return f"{line.name} = {operands[0]} {INFIX[called]} {operands[1]}"
     if not line.shape and ufunc is np.negative:
         return f"{line.name} = -{operands[0]}"
     e.calls += 1
     if ufunc is np.multiply and operands[0] == operands[1] and line.dtype != bool:
-        ufunc, operands = np.square, operands[:1]
-    name = e._function(ufunc.__name__, f"np.{ufunc.__name__}")
+        called, operands = "square", operands[:1]
+    name = e._function(called, f"np.{called}")
     out = e.out(line, i, line.operands)
     if out is None:
         return f"{line.name} = {name}({', '.join(operands)})"
-    how = f"out={out}" if ufunc in (np.maximum, np.minimum) else out
+    how = f"out={out}" if ufunc is np.maximum or ufunc is np.minimum else out
     return f"{name}({', '.join(operands)}, {how})"
 
 
