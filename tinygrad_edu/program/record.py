@@ -390,7 +390,7 @@ class Recording:
 
 def _source_of(x: Traced) -> Any:
     """The call that made a value, of the Tensors as they were then: `mask = z > 1; z[mask] = 1`."""
-    if x.at and type(x.source) is tuple:
+    if 0 < x.at < tensor.last_change and type(x.source) is tuple:
         function, inputs, params = x.source
         if any(type(a) is Tensor and hasattr(a, "history") for a in inputs):
             x.source = function, tuple([_as_it_was(a, x.at) for a in inputs]), params
