@@ -228,3 +228,11 @@ def test_a_function_compiled_inside_another_is_recorded_on_numbers_proper():
 
 
 TABLE = RNG.random((300, 400))
+
+
+@pytest.mark.parametrize("use", [float, int, lambda x: x.item(), lambda x: np.zeros(3)[x.astype(int)]],
+                         ids=["float", "int", "item", "index"])
+def test_the_remedy_for_a_number_that_is_taken_out_is_none_that_is_refused_too(use):
+    with pytest.raises(tg.errors.UnsupportedError) as raised:
+        tg.jit(lambda x: x * use(np.sum(x)))(np.ones(3))
+    assert ".numpy()" not in str(raised.value)
