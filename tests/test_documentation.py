@@ -317,3 +317,9 @@ def test_docstrings_name_the_errors_that_are_raised(name: str, wrong: Callable[[
 def test_one_function_of_two_names_says_both(name: str, also: str) -> None:
     first = str(getattr(tg, name).__doc__).splitlines()[0]
     assert name in first and also in first
+
+
+def test_sort_as_a_method_is_as_its_docstring_says() -> None:
+    t = tg.Tensor([3.0, 1.0])
+    assert t.sort().data.tolist() == [1.0, 3.0] and t.data.tolist() == [3.0, 1.0]
+    assert "leaves t as it was" in str(tg.sort.__doc__)

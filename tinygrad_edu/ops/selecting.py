@@ -103,6 +103,7 @@ def sort(x: Any, axis: int | None = -1, kind: Any = None, stable: bool | None = 
     """The entries in increasing order along an axis; None sorts the flattened array. Gradients go back in place.
 
     The order of ties is always stable; `kind` and `stable` are NumPy's, and change nothing.
+    A new Tensor, also as a method: t.sort() returns it and leaves t as it was, where NumPy's sorts in place.
 
     >>> import tinygrad_edu as tg
     >>> tg.sort(tg.Tensor([3.0, 1.0]))
