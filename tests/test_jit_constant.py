@@ -63,6 +63,21 @@ def test_what_is_left_is_what_varies() -> None:
     assert "equal(" not in text and "where" not in text and "sqrt" not in text
 
 
+def test_what_is_held_stands_in_the_order_of_the_program() -> None:
+    """Names in sets come in another order in every process; the printed code must not."""
+    from tinygrad_edu.program.constants import with_constants
+    from tinygrad_edu.program.precompute import precompute
+    from tinygrad_edu.program.record import record
+
+    def f(w: Any, x: Any) -> Any:
+        return sum(w * np.sin(k * x) for k in range(2, 12))
+
+    program = record(f, (np.arange(1.0, 4.0), np.arange(1.0, 4.0)), {}).program
+    held = precompute(with_constants(program, {program.inputs[1].name: np.arange(1.0, 4.0)}))
+    made = [str(line.name) for line in program.lines if line.name in held.constants]
+    assert len(made) == 10 and [str(name) for name in held.constants if name not in program.constants][-10:] == made
+
+
 def test_nothing_is_computed_differently_where_only_the_place_differs() -> None:
     X, y = data()
     for f in (lambda W, X, y: X @ W, lambda W, X, y: np.exp(W) * np.sum(X) + y[0], lambda W, X, y: np.sum((X * 2) @ W)):

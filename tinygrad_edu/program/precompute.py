@@ -93,7 +93,7 @@ def _values(program: Program, held: set[str]) -> dict[str, Any]:
     for name in held:
         if isinstance(values[name], np.ndarray):
             values[name].flags.writeable = False
-    return {name: values[name] for name in held}
+    return {str(line.name): values[line.name] for line in program.lines if line.name in held}  # in order, in every process
 
 
 __all__ = ["precompute"]
