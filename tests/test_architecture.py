@@ -260,6 +260,14 @@ def test_an_import_loads_the_engine_alone() -> None:
     assert not early, f"`import tinygrad_edu` loads {early}"
 
 
+def test_ordinary_use_loads_no_masked_arrays() -> None:
+    """numpy.ma takes longer to load than the engine; looking for masked arrays must not load it."""
+    program = ("import sys, numpy as np, tinygrad_edu as tg\ntg.Tensor([1.0, 2.0]) * [2, 3]\n"
+               "tg.jit(lambda x, c: x * c)(np.ones(3), 2.0)\nprint('numpy.ma' in sys.modules)")
+    run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False"]
+
+
 # ---------------------------------------------------------------- what a public name owes its reader
 
 def public_names() -> list[str]:

@@ -23,7 +23,7 @@ from ..calculus import flatten
 from ..errors import DTypeError, StaleError, TinygradError, TraceError
 from ..modes import always_record
 from ..rules import TABLE
-from ..tensor import Primitive, Tensor, leaf, next_id
+from ..tensor import Primitive, Tensor, has_own_arithmetic, leaf, next_id
 from .effects import changes_data, refuse_changes, refuse_new_data, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
@@ -171,7 +171,7 @@ class Recording:
         x = _as_list_of_numbers(x)
         if isinstance(x, float) and not isinstance(x, np.floating):  # a Python number never widens float32
             x = np.float32(x) if single else np.float64(x)
-        if type(x) is not ndarray and isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        if type(x) is not ndarray and has_own_arithmetic(x):
             raise DTypeError(f"jit: {type(x).__name__} has its own arithmetic, which a recording would not follow. "
                              "Pass np.asarray(x) (and the mask as an array of its own).")
         if not x.dtype.isnative:
