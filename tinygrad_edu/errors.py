@@ -11,6 +11,7 @@ import sys
 from types import FrameType, FunctionType
 from typing import Any
 
+from numpy import matrix
 from numpy.exceptions import AxisError
 from numpy.linalg import LinAlgError
 
@@ -340,6 +341,14 @@ def _linear_algebra_error(operation: str, name: str, shape: tuple[int, ...], err
     else:
         text = f"{text.rstrip('.')}. Look for nan and inf: np.isfinite({name}).all()."
     return LinearAlgebraError(f"{operation}: {name} {shape}: {text}")
+
+
+def refuse_own_arithmetic(x: Any, where: str, who: str) -> None:
+    """Raise for a masked array or a np.matrix; without loading numpy.ma, before which there are no masked arrays."""
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", matrix)
+    if isinstance(x, (masked, matrix)):
+        raise DTypeError(f"{where}: {type(x).__name__} has its own arithmetic, which {who} not follow. "
+                         "Pass np.asarray(x) (and the mask as an array of its own).")
 
 
 def refuse_rank_1(name: str, symbol: str | None, args: tuple[Any, ...], result: tuple[int, ...]) -> None:

@@ -27,6 +27,7 @@ from .errors import (
     ShapeError,
     UnsupportedError,
     explain_failure,
+    refuse_own_arithmetic,
     refuse_rank_1,
 )
 from .modes import recording
@@ -55,9 +56,7 @@ def constant(x: Any, where: str = "operand") -> Any:
                 return x
         elif getattr(kind, "is_traced", False):  # an array of program.traced, also a 0-dimensional one, keeps its history
             return x
-        elif has_own_arithmetic(x):
-            raise DTypeError(f"{where}: {kind.__name__} has its own arithmetic, which Tensors do not follow. "
-                             "Pass np.asarray(x) (and the mask as an array of its own).")
+        refuse_own_arithmetic(x, where, "Tensors do")
         try:
             x = np.asarray(x)
         except ValueError as error:
@@ -67,12 +66,6 @@ def constant(x: Any, where: str = "operand") -> Any:
         raise DTypeError(f"{where}: data of dtype {x.dtype} cannot be differentiated. "
                          "Pass real numbers, for example Tensor([1.0, 2.0]).")
     return x if x.ndim else x[()]
-
-
-def has_own_arithmetic(x: Any) -> bool:
-    """Whether x is a masked array or a np.matrix; without loading numpy.ma, before which there are no masked arrays."""
-    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", np.matrix)
-    return isinstance(x, (masked, np.matrix))
 
 
 def _own_value(data: Any, dtype: Any, requires_grad: bool) -> Any:

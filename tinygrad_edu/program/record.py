@@ -20,10 +20,10 @@ from numpy import ndarray
 from .. import modes, tensor
 from ..backprop import Graph
 from ..calculus import flatten
-from ..errors import DTypeError, StaleError, TinygradError, TraceError
+from ..errors import StaleError, TinygradError, TraceError, refuse_own_arithmetic
 from ..modes import always_record
 from ..rules import TABLE
-from ..tensor import Primitive, Tensor, has_own_arithmetic, leaf, next_id
+from ..tensor import Primitive, Tensor, leaf, next_id
 from .effects import changes_data, refuse_changes, refuse_new_data, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
@@ -171,9 +171,8 @@ class Recording:
         x = _as_list_of_numbers(x)
         if isinstance(x, float) and not isinstance(x, np.floating):  # a Python number never widens float32
             x = np.float32(x) if single else np.float64(x)
-        if type(x) is not ndarray and has_own_arithmetic(x):
-            raise DTypeError(f"jit: {type(x).__name__} has its own arithmetic, which a recording would not follow. "
-                             "Pass np.asarray(x) (and the mask as an array of its own).")
+        if type(x) is not ndarray:
+            refuse_own_arithmetic(x, "jit", "a recording does")
         if not x.dtype.isnative:
             x = x.astype(x.dtype.newbyteorder("="))
         value = traced_argument(x, self.own)
