@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.program.naming import argument_names
 from tinygrad_edu.program.nudge import FEW, nudged, shuffled
 from tinygrad_edu.program.record import record
 
@@ -236,3 +238,15 @@ def test_the_remedy_for_a_number_that_is_taken_out_is_none_that_is_refused_too(u
     with pytest.raises(tg.errors.UnsupportedError) as raised:
         tg.jit(lambda x: x * use(np.sum(x)))(np.ones(3))
     assert ".numpy()" not in str(raised.value)
+
+
+def test_names_of_arguments_are_those_that_inspect_finds():
+    def several(x, y, /, z, *rest, k=1, **others): ...
+    def none(): ...
+    def by_name(x, *, k): ...
+
+    for f in (several, none, by_name, lambda w, *ws: w):
+        wrapped = functools.wraps(f)(lambda *args: None)  # which is asked by inspect
+        for count in range(6):
+            assert argument_names(f, count) == argument_names(wrapped, count)
+    assert argument_names(several, 5) == ["x", "y", "z", "rest1", "rest2"]
