@@ -155,6 +155,7 @@ class Instances:
         self.code, self.name = code, name
         self.first = instantiate(code, name)
         self.free: list[Callable[..., Any]] = [self.first]
+        self.held = dict(zip(self.first.__code__.co_freevars, self.first.__closure__ or (), strict=True))
 
     def another(self) -> Callable[..., Any]:
         """One more instance, for a call that finds all others busy; the same, where it has no memory."""
@@ -164,10 +165,9 @@ class Instances:
 
     def own_array(self, i: int) -> Any:
         """The array that the first instance updates in place for its i-th argument; None where it updates none."""
-        code, cells = self.first.__code__, self.first.__closure__ or ()
-        name = code.co_varnames[i].removesuffix("_given")
-        held = dict(zip(code.co_freevars, cells, strict=True)) if name != code.co_varnames[i] else {}
-        return held[name].cell_contents if name in held else None
+        given = self.first.__code__.co_varnames[i]
+        name = given.removesuffix("_given")
+        return self.held[name].cell_contents if name != given and name in self.held else None
 
     def __call__(self, *arrays: Any) -> Any:
         try:

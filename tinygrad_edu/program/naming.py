@@ -105,6 +105,7 @@ class Watch:
         left = MOST_OPERATIONS
         self.running: list[FrameType] = []  # the user's functions, innermost last; who returned keeps variables
         self.place = (0, 0)  # the line and the instruction of the innermost, when it was looked at last
+        self.called: FrameType | None = None  # and what it had called
 
         def look_and_note(op: Any, args: Any, params: Any, y: Any) -> Any:
             nonlocal left
@@ -118,25 +119,33 @@ class Watch:
             self._leave_down_to(0)
         finally:
             self.running.clear()
+            self.called = None
 
     def _look_from(self, inner: FrameType | None, caller: CodeType) -> None:
         """Look at the user's functions that have gone on since the last time: the innermost, and those called since."""
         frame, running = inner, self.running
+        last = running[-1] if running else None
         found: list[FrameType] = []
-        while frame is not None and frame.f_code is not caller:
+        called: FrameType | None = None
+        while frame is not None:
+            if frame is last and not found:  # by far the most: the same function goes on
+                if called is self.called:
+                    return  # or waits for the same call, as that of a derivative
+                self.called = called
+                place, self.place = self.place, (frame.f_lineno, frame.f_lasti)
+                if place[0] != self.place[0] or place[1] >= self.place[1]:  # else no variable was bound since
+                    self.look(frame)
+                return
             code = frame.f_code
+            if code is caller:
+                break
             file = code.co_filename
             ours = _files.get(file)
             if ours is None:
                 ours = _files[file] = file.startswith((_HERE, _NUMPY))
             if code is self.code or not (ours or code.co_name.startswith("<")):
-                if running and frame is running[-1] and not found:
-                    place, self.place = self.place, (frame.f_lineno, frame.f_lasti)
-                    if place[0] != self.place[0] or place[1] >= self.place[1]:  # else no variable was bound since
-                        self.look(frame)
-                    return
                 found.append(frame)
-            frame = frame.f_back
+            called, frame = frame, frame.f_back
         found.reverse()
         same = 0
         while same < min(len(found), len(running)) and found[same] is running[same]:

@@ -12,7 +12,7 @@ import operator
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -69,8 +69,8 @@ SMALL = 1024  # bytes of an array that is compared in every call though it is no
 
 
 class _Walk:
-    def __init__(self, ours: Callable[[CodeType], bool], known: Iterable[str]) -> None:
-        self.ours, self.known = ours, set(known)
+    def __init__(self, ours: Callable[[CodeType], bool], known: Container[str]) -> None:
+        self.ours, self.known = ours, known
         self.codes: dict[int, CodeType] = {}
         self.read: set[str] = set()
         self.texts: set[str] = set()
@@ -271,7 +271,7 @@ def texts(code: CodeType) -> Iterator[str]:
             yield constant
 
 
-def reached(f: Any, ours: Callable[[CodeType], bool], known: Iterable[str], read: set[str] | None = None,
+def reached(f: Any, ours: Callable[[CodeType], bool], known: Container[str], read: set[str] | None = None,
             given: Iterable[Any] = ()) -> list[Watched]:
     """What a function reaches by way of objects, as guards: how to look, where, and what was there.
 
