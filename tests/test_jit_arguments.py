@@ -333,3 +333,14 @@ def test_constants_that_are_filled_follow_the_numbers(f: Any, n: int) -> None:
         with tg.no_grad():
             wanted = f(tg.Tensor(x, requires_grad=False))
         np.testing.assert_allclose(compiled(x), getattr(wanted, "value", wanted), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("f", [lambda x, c: (x * c, c), lambda x, c: (x * c, 2 * c, c**2), lambda x, c: (np.sum(x) * c, np.exp(c)),
+                               lambda x, c: (tg.grad(lambda c: np.sin(c) * c)(c), x)])
+def test_python_numbers_beside_float32_are_the_same_in_every_call(f: Any) -> None:
+    """They never widen an array, and keep their own precision where no array meets them."""
+    compiled, x = tg.jit(f), np.ones(3, np.float32)
+    first, later = (tg.containers.flatten(compiled(x, 0.1))[0] for _ in range(2))
+    for a, b in zip(first, later, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.asarray(a).dtype == np.asarray(b).dtype

@@ -473,7 +473,7 @@ class _Mark:
 
 # by these names code gets hold of a plain array, whose numbers it can use past the recording
 PAST_THE_RECORDING = {"data", "value", "detach", "no_grad", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray",
-                      "array", "view", "memoryview", "frombuffer", "primitive", "Primitive"}
+                      "array", "view", "base", "ctypes", "memoryview", "frombuffer", "primitive", "Primitive"}
 
 
 def _again(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], generators: Sequence[Any],

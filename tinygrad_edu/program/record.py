@@ -27,7 +27,7 @@ from ..tensor import Primitive, Tensor, leaf, next_id
 from .effects import changes_data, refuse_changes, refuse_new_data, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
-from .program import Input, Line, Name, Program, names_in
+from .program import Input, Line, Name, Program, evaluate, names_in, renamed
 from .traced import (
     Traced,
     arrays_in,
@@ -124,12 +124,15 @@ class Recording:
         texts += [t for n, x in kwargs.items() for t in leaf_names(x, n)]
         single = any(_precision(x) == 4 for x in leaves) and not any(_precision(x) == 8 for x in leaves)
         self.inputs: list[Any] = []
+        self.numbers: list[tuple[Any, float]] = []  # Python's, recorded in float32
         given = []
         for x, text in zip(leaves, texts, strict=True):
             if not is_dynamic(x):
                 given.append(copy.deepcopy(x) if type(x) is list else x)
                 continue
             held = self._input(x, single)
+            if single and type(x) is float:
+                self.numbers.append((held, x))
             self.names.claim(held, text, True)
             self.inputs.append(held)
             given.append(held)
@@ -219,7 +222,21 @@ class Recording:
         program = Program(self.title, inputs, self.constants, tuple(self.lines), outputs, len(outputs),
                           derived=frozenset(self.derived))
         leaves = [(a, a.grad) for a in around if a.id < self.start and id(a) not in ours]
-        return Recorded(program, [_plain(r) for r in self.results], self.rebuild, {}, leaves)
+        results = self._of_numbers(program, [_plain(r) for r in self.results])
+        return Recorded(program, results, self.rebuild, {}, leaves)
+
+    def _of_numbers(self, program: Program, results: list[Any]) -> list[Any]:
+        """The results, those made of Python numbers alone in their precision, as in later calls."""
+        values: dict[str, Any] = {self.names.of[id(held)]: x for held, x in self.numbers}
+        if not values:
+            return results
+        with np.errstate(all="ignore"):
+            for line in program.lines:
+                if not line.shape and line.uses() and line.op.kind not in ("draw", "check") and values.keys() >= {*line.uses()}:
+                    operands = [values.get(x, x) if isinstance(x, Name) else x for x in line.operands]
+                    values[line.name] = evaluate(line.op, operands, {k: renamed(x, values) for k, x in line.params.items()})
+        return [values.get(out, r) if isinstance(out, Name) else r
+                for r, out in zip(results, program.outputs.values(), strict=True)]
 
     def _check_count(self, x: Traced) -> None:
         """A line that sees to it that a mask, or what was selected, has as many entries as it had."""
