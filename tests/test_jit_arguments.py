@@ -335,8 +335,8 @@ def test_constants_that_are_filled_follow_the_numbers(f: Any, n: int) -> None:
         np.testing.assert_allclose(compiled(x), getattr(wanted, "value", wanted), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("f", [lambda x, c: (x * c, c), lambda x, c: (x * c, 2 * c, c**2), lambda x, c: (np.sum(x) * c, np.exp(c)),
-                               lambda x, c: (tg.grad(lambda c: np.sin(c) * c)(c), x)])
+@pytest.mark.parametrize("f", [lambda x, c: (x * c, c), lambda x, c: (x * c, 2 * c, c**2),
+                               lambda x, c: (np.sum(x) * c, np.exp(c)), lambda x, c: (tg.grad(lambda c: np.sin(c) * c)(c), x)])
 def test_python_numbers_beside_float32_are_the_same_in_every_call(f: Any) -> None:
     """They never widen an array, and keep their own precision where no array meets them."""
     compiled, x = tg.jit(f), np.ones(3, np.float32)
