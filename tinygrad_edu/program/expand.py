@@ -151,9 +151,7 @@ def _log_of_total(total: Any, shifted: Any, axis: tuple[int, ...]) -> Any:
 def near_one(logs: Any, shifted: Any, axis: tuple[int, ...]) -> None:
     """Log 1p of the others where the others vanish beside the largest entry's 1: a confident row's loss is 1e-20, not 0."""
     alone = (logs < near_zero(logs.dtype)) & (logs >= 0)
-    if not alone.any():
-        return
-    if axis == (1,) and shifted.ndim == 2:
+    if axis == (1,) and shifted.ndim == 2 and shifted.size > FEW:
         rows = alone[:, 0].nonzero()[0]
         part = shifted[rows]
         logs[rows] = np.log1p(np.add.reduce(np.exp(part) * (part < 0), axis=1, keepdims=True))
@@ -162,6 +160,10 @@ def near_one(logs: Any, shifted: Any, axis: tuple[int, ...]) -> None:
         np.log1p(others, logs, where=alone)
 
 
+FEW = 2048  # entries up to which all are computed sooner than some are picked
+
+
+@functools.cache
 def near_zero(dtype: Any) -> float:
     """Below this the logarithm of 1 + s has lost digits of s: four of sixteen, or three of seven."""
     return 1e-3 if np.finfo(dtype).eps > 1e-10 else 1e-4
