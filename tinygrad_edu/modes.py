@@ -120,16 +120,15 @@ def tracing(note: Callable[..., Any], changed: list[Any] | None = None, watched:
     watched : what variables hold is held for their names, so that nothing can be told from how often it is held.
     """
     global opened, traces
-    before, here.note = here.note, note
-    outer, here.changed = (here.changed, here.watched), changed
-    here.watched = watched
+    before = here.note, here.changed, here.watched
+    here.note, here.changed, here.watched = note, changed, watched
     with _lock:
         traces += 1
         opened += 1
     try:
         yield
     finally:
-        here.note, (here.changed, here.watched) = before, outer
+        here.note, here.changed, here.watched = before
         with _lock:
             traces -= 1
             opened -= 1

@@ -235,7 +235,7 @@ def sums_as_products(program: Program) -> Program:
         return program
     shapes, dtypes = program.kinds
     line_of, uses = program.line_of, program.uses
-    taken = {*shapes, *(flat.name for flat in program.flats)}
+    taken = {*shapes}
     constants = dict(program.constants)
     ones: dict[Any, Name] = {}
 

@@ -58,8 +58,8 @@ def refuse_gradients(title: str, leaves: Sequence[tuple[Tensor, Any]]) -> None:
 
 def refuse_new_data(title: str, changed: Sequence[Tensor]) -> None:
     """Raise where Tensors that were there before were given other data."""
-    for x in changed:
-        raise changes_data(title, x.name or "a Tensor")
+    if changed:
+        raise changes_data(title, changed[0].name or "a Tensor")
 
 
 def changes_data(title: str, name: str) -> TraceError:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Primitive
-from .algebra import dtypes_of, is_entrywise, shapes_of
-from .program import Line, Name, Program, evaluate, names_in, renamed
+from .algebra import is_entrywise
+from .program import Line, Name, Program, names_in, renamed, value_of
 from .workers import threads_allowed
 
 Shape = tuple[int, ...]
@@ -66,8 +66,7 @@ class Region:
 def _run(*operands: Any, region: Region) -> dict[str, Any]:
     values: dict[str, Any] = dict(zip(region.inputs, operands, strict=True))
     for line in region.lines:
-        given = [values[x] if isinstance(x, Name) else x for x in line.operands]
-        values[line.name] = evaluate(line.op, given, line.params)
+        values[line.name] = value_of(line, values)
     return values
 
 
@@ -125,11 +124,8 @@ def crosses(line: Line, shape: Shape, split: int) -> bool | None:
 class _Grouping:
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.shapes, self.dtypes = shapes_of(program), dtypes_of(program)
-        for flat in program.flats:
-            self.shapes[flat.name] = (sum(math.prod(self.shapes[m]) for m in flat.members),)
-            self.dtypes[flat.name] = np.dtype(flat.dtype)
-        self.line_of = {str(line.name): line for line in program.lines}
+        self.shapes, self.dtypes = program.kinds
+        self.line_of = program.line_of
         self.kept = {str(name) for out in program.outputs.values() for name in names_in(out)}
         self.kept |= {str(update.value) for update in program.updates}
         self.users: dict[str, list[Line]] = {}
@@ -299,7 +295,7 @@ def fuse(program: Program, threads: int | None = None) -> Program:
             members.append((group, time))
     if not members:
         return program
-    taken = {*grouping.shapes, *(str(flat.name) for flat in program.flats)}
+    taken = {*grouping.shapes}
     lines: list[Line] = []
     for unit in _in_order(program, units, [group for group, _ in members]):
         if isinstance(unit, Line):

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..rules.indexing import is_basic
 from .algebra import reworded, with_lines
-from .program import Line, Name, Program, evaluate, names_in, renamed
+from .program import Line, Name, Program, names_in, value_of
 
 SMALL = 8 << 20  # bytes that are always worth holding: computing costs more than reading them from a large cache
 TIMES = 2  # a larger value may take so many times the memory of the constants it is made of
@@ -87,8 +87,7 @@ def _values(program: Program, held: set[str]) -> dict[str, Any]:
     values: dict[str, Any] = {str(name): value for name, value in program.constants.items()}
     with np.errstate(all="ignore"):
         for line in reversed(wanted):
-            params = {key: renamed(x, values) for key, x in line.params.items()}
-            value = evaluate(line.op, [renamed(x, values) for x in line.operands], params)
+            value = value_of(line, values)
             values[str(line.name)] = value if not line.shape else np.asarray(value, line.dtype)
     for name in held:
         if isinstance(values[name], np.ndarray):

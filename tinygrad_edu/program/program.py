@@ -292,11 +292,15 @@ class Program:
             value = value.astype(x.dtype, copy=False)
             values[x.name] = value if value.ndim else value[()]
         for line in self.lines:
-            operands = [values[x] if isinstance(x, Name) else x for x in line.operands]
-            params = {key: renamed(value, values) for key, value in line.params.items()}
-            values[line.name] = evaluate(line.op, operands, params)
+            values[line.name] = value_of(line, values)
         found = {key: values[out] if isinstance(out, Name) else out for key, out in self.outputs.items()}
         return values | found if everything else found
+
+
+def value_of(line: Line, values: Mapping[str, Any]) -> Any:
+    """What a line makes of the values it reads."""
+    operands = [renamed(x, values) for x in line.operands]
+    return evaluate(line.op, operands, {key: renamed(x, values) for key, x in line.params.items()})
 
 
 def evaluate(op: Primitive, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:

@@ -27,7 +27,7 @@ from ..tensor import Primitive, Tensor, leaf, next_id
 from .effects import changes_data, refuse_changes, refuse_new_data, refused, snapshot
 from .emit import OtherShapeError
 from .naming import RESERVED, Names, Watch, argument_names, code_of, leaf_names, title_of
-from .program import Input, Line, Name, Program, evaluate, names_in, renamed
+from .program import Input, Line, Name, Program, names_in, value_of
 from .traced import (
     Traced,
     arrays_in,
@@ -233,8 +233,7 @@ class Recording:
         with np.errstate(all="ignore"):
             for line in program.lines:
                 if not line.shape and line.uses() and line.op.kind not in ("draw", "check") and values.keys() >= {*line.uses()}:
-                    operands = [values.get(x, x) if isinstance(x, Name) else x for x in line.operands]
-                    values[line.name] = evaluate(line.op, operands, {k: renamed(x, values) for k, x in line.params.items()})
+                    values[line.name] = value_of(line, values)
         return [values.get(out, r) if isinstance(out, Name) else r
                 for r, out in zip(results, program.outputs.values(), strict=True)]
 

@@ -41,8 +41,8 @@ def standing_in(on: bool = True) -> Iterator[None]:
 
 
 def stands_in(x: Any) -> bool:
-    """Whether a large array is a stand-in."""
-    return not any(x.strides) and _mode.on
+    """Whether an array is a stand-in."""
+    return x.nbytes >= LARGE and _mode.on and not any(x.strides)
 
 
 def one_number(x: Any) -> Any:

@@ -79,7 +79,7 @@ class Traced(ndarray):
                 kind = type(x)
                 if kind is Traced:
                     operands.append(x.view(ndarray) if x.shape else x.view(ndarray)[()])
-                    one = one or (x.nbytes >= LARGE and stands_in(x))
+                    one = one or stands_in(x)
                 elif kind is Tensor:
                     return NotImplemented
                 else:
@@ -422,7 +422,7 @@ def traced(value: Any, source: Any, new: bool = False) -> Traced:
         out = value.view(Owned).view(Traced)
         out.source = source
         return out
-    if value.nbytes >= LARGE and stands_in(value):
+    if stands_in(value):
         return of_one_number(value[(0,) * value.ndim], value.shape, source)
     if value.nbytes >= LARGE and not value.flags.c_contiguous:  # quickly read and written in the order of its memory
         copy = np.empty_like(value)
